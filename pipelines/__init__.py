@@ -1,0 +1,1 @@
+"""The sentences: each module joins verbs into one command."""

@@ -1,0 +1,55 @@
+"""`babelbeam <name>` and `python -m pipelines <name>`: dispatch and nothing else."""
+
+import sys
+from importlib import import_module
+
+from pipelines.failures import exit_code, explain
+from pipelines.options import UsageError, parse
+
+COMMANDS = {
+    "import": ("pipelines.importing", "bring a file of documents under a root"),
+    "detect": ("pipelines.detect", "find the language and domain of the documents"),
+    "classify": ("pipelines.classify", "code the documents into codebooks and publish the codings"),
+    "codebooks": ("pipelines.codebooks", "list the codebooks, or show one"),
+    "route": ("pipelines.route", "say which model would code a language and domain"),
+    "runs": ("pipelines.runs", "list the runs of a root"),
+    "report": ("pipelines.report", "print what a run did, row for row accounted for"),
+    "demo": ("pipelines.demo", "classify the embedded corpus, from file to query"),
+    "train-starter": ("pipelines.train_starter", "make the shipped domain detector again"),
+}
+
+
+def _overview() -> str:
+    lines = ["usage: babelbeam COMMAND [flags]", "", "commands:"]
+    lines += [f"  {name:15}{what}" for name, (_, what) in COMMANDS.items()]
+    lines += ["", "babelbeam COMMAND --help shows the flags of a command."]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return 0 where it is done, 2 for bad usage or configuration, 1 where it failed."""
+    name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if name not in COMMANDS:
+        print(f"babelbeam: unknown command {name!r}\n{_overview()}", file=sys.stderr)
+        return 2
+    command = import_module(COMMANDS[name][0])
+    try:
+        options, beam_flags = parse(command.Options, rest, name, with_beam=getattr(command, "TAKES_BEAM_FLAGS", False))
+        return int(command.run(options, *beam_flags))
+    except UsageError as error:
+        return error.code
+    except KeyboardInterrupt:
+        print("babelbeam: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if (code := exit_code(error)) is None:
+            raise
+        print(f"babelbeam {name}: {explain(error)}", file=sys.stderr)
+        return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

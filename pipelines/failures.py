@@ -1,0 +1,50 @@
+"""Failures: what is said, in one line, of an error that is not a fault of the program, and the exit code for it."""
+
+import re
+
+from models.classifier import ModelError
+from storage.files import StorageError
+from storage.ledger import RunRefused
+from storage.uploads import UploadError
+
+
+class ConfigurationError(ValueError):
+    """Options that name what there is not, or that do not go together."""
+
+
+class RunFailed(RuntimeError):
+    """A Run that came to its end but not to what it is for."""
+
+
+_USAGE = (ConfigurationError, ModelError, UploadError)
+_FAILED = (RunFailed, RunRefused, StorageError)
+_WORKER = re.compile(
+    r"^(?:[\w.]+\.)?("
+    + "|".join(kind.__name__ for kind in (*_USAGE, *_FAILED, *StorageError.__subclasses__()))
+    + r"): (.*)$",
+    re.MULTILINE,
+)
+
+
+def _on_worker(error: BaseException) -> tuple[str, str] | None:
+    """Return the name and message of our own error that a Beam worker raised: runners hand on its traceback as text."""
+    found = _WORKER.findall(str(error))
+    return found[-1] if found else None
+
+
+def exit_code(error: BaseException) -> int | None:
+    """Return 2 for bad usage or configuration, 1 for a failure, None for what is a fault of the program."""
+    if isinstance(error, _USAGE):
+        return 2
+    if isinstance(error, _FAILED):
+        return 1
+    known = _on_worker(error) if isinstance(error, RuntimeError) else None
+    if known is None:
+        return None
+    return 2 if known[0] in {kind.__name__ for kind in _USAGE} else 1
+
+
+def explain(error: BaseException) -> str:
+    """Return the message of an error, without the traceback that a Beam runner puts around a worker's."""
+    known = None if isinstance(error, (*_USAGE, *_FAILED)) else _on_worker(error)
+    return re.sub(r" \[while running.*", "", known[1]) if known else str(error)

@@ -1,0 +1,236 @@
+"""`babelbeam import`: files of documents into the documents table, every row accounted for."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import tyro
+
+from pipelines.failures import ConfigurationError
+from pipelines.report import print_end
+from pipelines.running import claimed, publish_once
+from schemas.codebook import codebook
+from schemas.document import check_source
+from schemas.group import domain_named
+from schemas.run import Count, CountKey, Counts
+from storage.files import Files
+from storage.identity import verdicts
+from storage.ledger import Claim
+from storage.publication import Publication
+from storage.shards import StagedParquet, Staging
+from storage.tables import dataset, snapshot
+from storage.uploads import Upload, open_upload
+from transforms.deduplicate import (
+    Candidates,
+    Outputs,
+    all_annotations,
+    all_keys,
+    deduplicate,
+    rejection_counts,
+    stage_candidates,
+)
+from transforms.importing import Admitted, ColumnNames, ImportSettings, admit, find_columns, normalise_language
+
+SHARD_ROWS = 50_000
+SHARD_BYTES = 32_000_000
+
+
+@dataclass(frozen=True)
+class ColumnFlags:
+    """Columns, where their names are not among the usual ones."""
+
+    id_column: str | None = None
+    """Column of your own ids; ids make documents recognisable from one import to the next."""
+    text_column: str | None = None
+    """Column of the texts."""
+    title_column: str | None = None
+    """Column of the titles."""
+    url_column: str | None = None
+    """Column of the addresses."""
+    date_column: str | None = None
+    """Column of the dates of publication (2024-05-31)."""
+    year_column: str | None = None
+    """Column of the years of publication."""
+    language_column: str | None = None
+    """Column of declared languages (hu, pt-BR, German)."""
+    domain_column: str | None = None
+    """Column of declared domains (media, parliamentary speech)."""
+    code_column: str | None = None
+    """Column of codes that people gave; they go to the annotations table."""
+
+    def names(self) -> ColumnNames:
+        """Return the columns named."""
+        return ColumnNames(
+            self.id_column,
+            self.text_column,
+            self.title_column,
+            self.url_column,
+            self.date_column,
+            self.year_column,
+            self.language_column,
+            self.domain_column,
+            self.code_column,
+        )
+
+
+@dataclass(frozen=True)
+class Options:
+    """Bring files of documents under a root: CSV, JSON Lines, Excel (.xlsx) or Parquet, also .gz.
+
+    The columns id, text, title, url, date, year, language and domain are found by their usual names; every other
+    column is kept. The same file imported again adds nothing.
+
+    Examples:
+      babelbeam import speeches.csv --root corpus --source speeches
+      babelbeam import news-2024.jsonl.gz news-2025.jsonl.gz --root s3://bucket/corpus --source news --domain media
+    """
+
+    files: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Files to import: local paths or any fsspec URLs."""
+    root: str
+    """Folder or URL (s3://bucket/prefix) that holds everything."""
+    source: str
+    """Name of where the documents come from; part of their document_id."""
+    encoding: str = "utf-8"
+    """Encoding of delimited files and JSON Lines; must be named where it is not UTF-8."""
+    columns: ColumnFlags = field(default_factory=ColumnFlags)
+    language: str | None = None
+    """Language of the whole source, for rows that declare none."""
+    domain: str | None = None
+    """Domain of the whole source, for rows that declare none."""
+    code_codebook: str = "cap"
+    """Codebook of the code column."""
+    coder: str = "unknown"
+    """Who gave the codes of the code column."""
+    replace: bool = False
+    """Take a known id with another text as the document's next version."""
+    max_characters: int = 1_000_000
+    """Reject longer texts."""
+
+
+def _settings(options: Options, file: str, columns: ColumnNames, claim: Claim) -> ImportSettings:
+    return ImportSettings(
+        source=options.source,
+        file=file,
+        run=claim.run,
+        gathered=claim.begin.started,
+        columns=columns,
+        codebook=codebook(options.code_codebook).id if columns.code else None,
+        coder=options.coder,
+        source_language=normalise_language(options.language) if options.language else None,
+        source_domain=domain_named(options.domain) if options.domain else None,
+        max_characters=options.max_characters,
+    )
+
+
+def _check(options: Options) -> None:
+    try:
+        check_source(options.source)
+        codebook(options.code_codebook)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    if not options.files:
+        raise ConfigurationError("no file is named: babelbeam import FILE… --root ROOT --source NAME")
+    if options.language and normalise_language(options.language) is None:
+        raise ConfigurationError(f"--language {options.language!r} is not a language of BCP 47 such as hu or pt-BR")
+    if options.domain and domain_named(options.domain) is None:
+        raise ConfigurationError(f"--domain {options.domain!r} is not a domain")
+
+
+def _fingerprint(address: str) -> str:
+    filesystem, path = fsspec.core.url_to_fs(address)
+    info = filesystem.info(path)
+    changed = info.get("mtime") or info.get("ETag") or info.get("LastModified") or ""
+    return f"{path} {info.get('size')} {changed}"
+
+
+def _batches(upload: Upload, settings: ImportSettings) -> Iterator[list[Admitted]]:
+    """Yield the admitted pieces of an upload, as many at a time as make a shard."""
+    batch: list[Admitted] = []
+    for piece in upload.pieces():
+        batch.append(admit(piece, settings))
+        rows = sum(admitted.documents.num_rows for admitted in batch)
+        if rows >= SHARD_ROWS or sum(admitted.documents.nbytes for admitted in batch) >= SHARD_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+class _Import:
+    """The work of one import: rows into candidates, candidates into staged files of every table."""
+
+    def __init__(self, files: Files, claim: Claim, options: Options) -> None:
+        self._files = files
+        self._claim = claim
+        self._options = options
+        self._staging = Staging(files, claim.run, f"attempt-{claim.attempt.number}")
+        self._candidates: list[Candidates] = []
+        self._counts = Counts()
+
+    def publication(self, uploads: Sequence[tuple[str, Upload, ColumnNames]]) -> Publication:
+        """Read every upload and stage every outcome."""
+        with ExitStack() as stack:
+            bad_rows = stack.enter_context(self._staging.file("rejections", {"step": "import"}, "import"))
+            bad_codes = stack.enter_context(self._staging.file("rejections", {"step": "annotate"}, "annotate"))
+            repeats = stack.enter_context(
+                self._staging.file("duplicates", {"source": self._options.source}, "duplicates")
+            )
+            for file, upload, columns in uploads:
+                for batch in _batches(upload, _settings(self._options, file, columns, self._claim)):
+                    self._admit(batch, file, bad_rows, bad_codes)
+            self._decide(Outputs(bad_rows, repeats))
+        return Publication(tuple(self._staging.staged), (), "done", self._counts)
+
+    def _admit(self, batch: list[Admitted], file: str, bad_rows: StagedParquet, bad_codes: StagedParquet) -> None:
+        documents, annotations, rejections = (
+            pa.concat_tables([getattr(admitted, name) for admitted in batch])
+            for name in ("documents", "annotations", "rejections")
+        )
+        number, first = len(self._candidates), sum(part.rows for part in self._candidates)
+        part = stage_candidates(self._files, self._claim.run, number, first, documents, annotations, file)
+        self._candidates.append(part)
+        of_rows = pc.equal(rejections["step"], "import")
+        bad_rows.write(rejections.filter(of_rows))
+        bad_codes.write(rejections.filter(pc.invert(of_rows)))
+        self._counts += rejection_counts(rejections)
+        print(f"{first + part.rows:,} rows read from {file}", flush=True)
+
+    def _decide(self, outputs: Outputs) -> None:
+        files, run, replace = self._files, self._claim.run, self._options.replace
+        inputs = self._claim.begin.inputs
+        documents = snapshot(files, "documents", inputs["documents"])
+        with verdicts(files, all_keys(files, self._candidates), documents) as decided:
+            for part in self._candidates:
+                mine = decided.between(part.first, part.first + part.rows - 1)
+                self._counts += deduplicate(
+                    files, part, mine, outputs, self._staging, run, self._options.source, replace=replace
+                )
+            known = dataset(files, snapshot(files, "annotations", inputs["annotations"]))
+            new = decided.annotations(all_annotations(files, self._candidates), known, replace=replace)
+        for book in pc.unique(new["codebook"]).to_pylist():
+            rows = new.filter(pc.equal(new["codebook"], book))
+            self._staging.write("annotations", {"codebook": book}, "annotations", rows)
+            self._counts += Counts.of([Count(CountKey("annotated", book), rows.num_rows)])
+
+
+def _parameters(options: Options) -> dict[str, str]:
+    values = {name: str(value) for name, value in vars(options).items() if name not in ("files", "root")}
+    return {"files": "; ".join(_fingerprint(file) for file in options.files), **values}
+
+
+def run(options: Options) -> int:
+    """Run the command; return the exit code."""
+    _check(options)
+    uploads = []
+    for file in options.files:
+        upload = open_upload(file, encoding=options.encoding)
+        uploads.append((file, upload, find_columns(upload.columns, options.columns.names())))
+    files = Files(options.root)
+    with claimed(files, "import", _parameters(options)) as claim:
+        end = publish_once(files, claim, lambda: _Import(files, claim, options).publication(uploads))
+    return print_end(files, end)

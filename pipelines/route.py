@@ -1,0 +1,41 @@
+"""`babelbeam route`: which model would code a language and domain, and why."""
+
+from dataclasses import dataclass
+
+from models.registry import open_registry
+from pipelines.failures import ConfigurationError
+from schemas.codebook import codebook
+from schemas.group import Group
+from transforms.route import decide
+
+
+@dataclass(frozen=True)
+class Options:
+    """Say which model would code a language and domain under a codebook, and why.
+
+    Examples:
+      babelbeam route --codebook cap --language hu --domain media
+    """
+
+    language: str
+    """BCP 47 primary language, such as hu, or und."""
+    domain: str = "und"
+    """Domain, such as media, or und."""
+    codebook: str = "cap"
+    """Codebook, by name (latest version) or id (cap@1)."""
+    models: str | None = None
+    """Folder of model folders, each with a card.toml; beside the starter models."""
+
+
+def run(options: Options) -> int:
+    """Run the command; return 0 where there is a model, 1 where there is none."""
+    try:
+        group, book = Group(options.language, options.domain), codebook(options.codebook).id
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    decision = decide(group, book, open_registry(options.models))
+    if decision.route is None:
+        print(f"{book} {group}: rejected: {decision.reason}: {decision.detail}")
+        return 1
+    print(f"{book} {group}: {decision.route.card.name}: {decision.route.reason}")
+    return 0

@@ -1,0 +1,1 @@
+"""Where the nouns lie: fsspec, Parquet and Delta Lake under one root, local or on S3."""

@@ -1,0 +1,229 @@
+"""Files under a root: open, list, write once and whole. Every address here is relative to the root."""
+
+import errno
+import os
+import posixpath
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import IO, Any, TypeVar
+
+import fsspec
+import msgspec
+from fsspec.implementations.local import LocalFileSystem
+
+Value = TypeVar("Value")
+
+_FULL = {errno.ENOSPC: "it is full", errno.EDQUOT: "its quota is used up"}
+
+
+class StorageError(OSError):
+    """Storage cannot do what is asked of it; the message says what, where, and what to do."""
+
+
+@cache
+def _filesystem(root: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    filesystem, path = fsspec.core.url_to_fs(root)
+    return filesystem, path.rstrip("/")
+
+
+@contextmanager
+def _explained(doing: str, address: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError, StorageError):
+        raise
+    except OSError as error:
+        why = _FULL.get(error.errno or 0) or error.strerror or str(error)
+        raise StorageError(f"cannot {doing} {address}: {why}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files under one root, a local folder or any fsspec URL; small enough to send to a worker.
+
+    Addresses are relative, with '/' between names; one that would leave the root raises ValueError.
+    """
+
+    root: str
+
+    def __post_init__(self) -> None:
+        if not self.root:
+            raise ValueError("the root is empty; give a folder or a URL such as s3://bucket/prefix")
+        if "://" not in self.root:
+            object.__setattr__(self, "root", os.path.abspath(self.root))  # noqa: PTH100 - also for paths that do not exist
+
+    @property
+    def filesystem(self) -> fsspec.AbstractFileSystem:
+        """The fsspec file system of the root."""
+        return _filesystem(self.root)[0]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the root is a folder of this machine."""
+        return isinstance(self.filesystem, LocalFileSystem)
+
+    def path(self, address: str) -> str:
+        """Return the path of an address on the root's file system."""
+        parts = address.split("/")
+        if address and (address.startswith("/") or "\0" in address or any(part in ("", ".", "..") for part in parts)):
+            raise ValueError(f"address {address!r} is not a plain path below the root")
+        return posixpath.join(_filesystem(self.root)[1], address) if address else _filesystem(self.root)[1]
+
+    def url(self, address: str = "") -> str:
+        """Return the address as a person, DuckDB or deltalake takes it: a local path or a URL."""
+        return str(self.filesystem.unstrip_protocol(self.path(address))) if not self.is_local else self.path(address)
+
+    def exists(self, address: str) -> bool:
+        """Say whether there is a file or a folder."""
+        with _explained("look at", self.url(address)):
+            return bool(self.filesystem.exists(self.path(address)))
+
+    def size(self, address: str) -> int | None:
+        """Return the size of a file in bytes, or None where there is none."""
+        try:
+            with _explained("look at", self.url(address)):
+                return int(self.filesystem.info(self.path(address))["size"])
+        except FileNotFoundError:
+            return None
+
+    def names(self, address: str) -> list[str]:
+        """Return the addresses of what lies directly in a folder, sorted; none where there is no such folder."""
+        self.filesystem.invalidate_cache(self.path(address))
+        try:
+            with _explained("list", self.url(address)):
+                found = self.filesystem.ls(self.path(address), detail=False)
+        except FileNotFoundError:
+            return []
+        names = sorted(posixpath.basename(path.rstrip("/")) for path in found)
+        return [f"{address}/{name}" if address else name for name in names if name]
+
+    def find(self, address: str) -> list[str]:
+        """Return the addresses of all files below a folder, sorted."""
+        self.filesystem.invalidate_cache(self.path(address))
+        base = self.path("")
+        with _explained("list", self.url(address)):
+            return sorted(posixpath.relpath(path, base) for path in self.filesystem.find(self.path(address)))
+
+    def make_folder(self, address: str) -> None:
+        """Make a folder and those above it."""
+        with _explained("make", self.url(address)):
+            self.filesystem.makedirs(self.path(address), exist_ok=True)
+
+    def open(self, address: str) -> IO[bytes]:
+        """Open a file for reading."""
+        with _explained("read", self.url(address)):
+            return self.filesystem.open(self.path(address), "rb")  # type: ignore[no-any-return]
+
+    def read(self, address: str) -> bytes:
+        """Return a file's bytes; raise FileNotFoundError where there is none."""
+        with _explained("read", self.url(address)):
+            return bytes(self.filesystem.cat_file(self.path(address)))
+
+    def delete(self, address: str, *, recursive: bool = False) -> None:
+        """Delete a file, or a folder with all in it; nothing happens where there is none."""
+        try:
+            with _explained("delete", self.url(address)):
+                self.filesystem.rm(self.path(address), recursive=recursive)
+        except FileNotFoundError:
+            return
+
+    def write_once(self, address: str, data: bytes) -> bool:
+        """Write a whole file unless there is one; return whether this call wrote it.
+
+        Exactly one of several concurrent callers is told True. A local file is linked into place, which is atomic on
+        NFS too; an object store must know conditional writes.
+        """
+        with _explained("write", self.url(address)):
+            self.filesystem.makedirs(posixpath.dirname(self.path(address)), exist_ok=True)
+            if not self.is_local:
+                return self._create(address, data)
+            temporary = self._temporary(address)
+            try:
+                with open(temporary, "xb") as file:  # noqa: PTH123 - these are plain paths
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.link(temporary, self.path(address))
+            except FileExistsError:
+                return False
+            finally:
+                self.filesystem.rm_file(temporary)
+            return True
+
+    def _create(self, address: str, data: bytes) -> bool:
+        try:
+            self.filesystem.pipe_file(self.path(address), data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def _temporary(self, address: str) -> str:
+        folder, name = posixpath.split(self.path(address))
+        return posixpath.join(folder, f"_{secrets.token_hex(4)}.{name}")
+
+    @contextmanager
+    def whole(self, address: str) -> Iterator[IO[bytes]]:
+        """Open a file for writing that is there, whole, when the block ends, and not at all if the block raises.
+
+        A file that is there already is replaced.
+        """
+        path = self.path(address)
+        with _explained("write", self.url(address)):
+            self.filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
+            if self.is_local:
+                with self._whole_local(address) as file:
+                    yield file
+                return
+            remote = self.filesystem.open(path, "wb", autocommit=False)
+            try:
+                yield remote
+                remote.close()
+            except BaseException:
+                remote.discard()
+                raise
+            remote.commit()
+
+    @contextmanager
+    def _whole_local(self, address: str) -> Iterator[IO[bytes]]:
+        temporary = self._temporary(address)
+        try:
+            with open(temporary, "xb") as file:  # noqa: PTH123 - these are plain paths
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path(address))  # noqa: PTH105 - these are plain paths
+        except BaseException:
+            if os.path.exists(temporary):  # noqa: PTH110 - these are plain paths
+                os.remove(temporary)  # noqa: PTH107 - these are plain paths
+            raise
+
+    def put_in_place(self, staged: str, final: str) -> None:
+        """Give a staged file its final place, replacing what is there; doing it again changes nothing.
+
+        Raises StorageError where the file is in neither place.
+        """
+        if not self.exists(staged):
+            if not self.exists(final):
+                raise StorageError(
+                    f"{self.url(staged)} is gone and {self.url(final)} is not there: was staging deleted?"
+                )
+            return
+        with _explained("write", self.url(final)):
+            self.filesystem.makedirs(posixpath.dirname(self.path(final)), exist_ok=True)
+            if self.is_local:
+                os.replace(self.path(staged), self.path(final))  # noqa: PTH105 - these are plain paths
+            else:
+                self.filesystem.copy(self.path(staged), self.path(final))
+
+
+def to_json(value: Any) -> bytes:
+    """Return a noun as JSON, two spaces deep, with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def from_json(data: bytes, kind: type[Value]) -> Value:
+    """Return the noun of that kind; raise ValueError where the JSON is not one."""
+    return msgspec.json.decode(data, type=kind)

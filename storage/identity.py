@@ -1,0 +1,90 @@
+"""Identity: which of an import's rows are new documents, which are duplicates, and which contradict what is known."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from storage.files import Files
+from storage.query import arrow, query
+from storage.tables import Snapshot, dataset
+
+KEYS = pa.schema(
+    [
+        pa.field("sequence", pa.int64()),
+        pa.field("document_id", pa.string()),
+        pa.field("text_digest", pa.string()),
+        pa.field("file", pa.string()),
+        pa.field("row", pa.int64()),
+    ]
+)
+"""The keys of an import's rows: their place in the import, their names, their texts' digests, where they stood."""
+
+_VERDICTS = """
+CREATE TABLE verdicts AS WITH latest AS (
+    SELECT document_id, max(version) AS version, arg_max(text_digest, version) AS text_digest,
+           arg_max(run, version) AS run
+    FROM documents WHERE document_id IN (SELECT document_id FROM keys) GROUP BY document_id
+), firsts AS (
+    SELECT document_id, min(sequence) AS sequence, arg_min(text_digest, sequence) AS text_digest,
+           arg_min(file || ' row ' || row, sequence) AS place
+    FROM keys GROUP BY document_id
+)
+SELECT k.sequence, k.document_id, k.file, k.row,
+    CASE WHEN k.sequence > f.sequence THEN
+        CASE WHEN k.text_digest = f.text_digest THEN 'duplicate' ELSE 'repeated' END
+    WHEN l.document_id IS NULL THEN 'new'
+    WHEN k.text_digest = l.text_digest THEN 'duplicate'
+    ELSE 'changed' END AS verdict,
+    CASE WHEN k.sequence > f.sequence THEN f.place ELSE 'run ' || l.run END AS earlier,
+    coalesce(l.version, 0) AS version
+FROM keys k JOIN firsts f USING (document_id) LEFT JOIN latest l USING (document_id)
+WHERE verdict <> 'new'
+"""
+
+_ANNOTATIONS = """
+SELECT arg_min(COLUMNS(c.* EXCLUDE (sequence)), c.sequence) FROM candidates c
+WHERE NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.sequence = c.sequence AND v.verdict IN ({refused}))
+AND NOT EXISTS (SELECT 1 FROM published p WHERE p.document_id = c.document_id AND p.codebook = c.codebook
+                AND p.coder = c.coder)
+GROUP BY c.document_id, c.codebook, c.coder
+"""
+
+
+class Verdicts:
+    """What is to become of an import's rows that are not simply new."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def between(self, first: int, last: int) -> pa.Table:
+        """Return the verdicts on the rows numbered ``first`` to ``last``, both included, by number.
+
+        Columns: sequence, document_id, file, row, verdict (``duplicate``: the text is known under this id;
+        ``repeated``: an earlier row has the id with another text; ``changed``: a published document has), earlier
+        (where that stands) and version (the newest published, 0 for none).
+        """
+        sql = "SELECT * FROM verdicts WHERE sequence BETWEEN ? AND ? ORDER BY sequence"
+        return arrow(self._connection, sql, first, last)
+
+    def annotations(self, candidates: ds.Dataset, published: ds.Dataset, *, replace: bool) -> pa.Table:
+        """Return the candidate annotations that are new, of rows that are new, known or, with ``replace``, changed.
+
+        A coder's second code for a document under a codebook is not taken.
+        """
+        self._connection.register("candidates", candidates)
+        self._connection.register("published", published)
+        refused = "'repeated'" if replace else "'repeated', 'changed'"
+        return arrow(self._connection, _ANNOTATIONS.format(refused=refused))
+
+
+@contextmanager
+def verdicts(files: Files, keys: Iterator[pa.Table], documents: Snapshot) -> Iterator[Verdicts]:
+    """Compare an import's keys with each other and with the documents that a snapshot holds."""
+    reader = pa.RecordBatchReader.from_batches(KEYS, (batch for table in keys for batch in table.to_batches()))
+    with query(incoming=reader, documents=dataset(files, documents)) as connection:
+        connection.execute("CREATE TABLE keys AS SELECT * FROM incoming")
+        connection.execute(_VERDICTS)
+        yield Verdicts(connection)

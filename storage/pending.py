@@ -1,0 +1,126 @@
+"""Pending: which rows of the grouped shards a Codebook has not settled yet, decided document by document."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.group import Group
+from schemas.run import NO_MODEL
+from schemas.work import Slice
+from storage.files import Files
+from storage.query import query, scalar
+from storage.shards import read_slice
+from storage.tables import Snapshot, dataset
+
+_GROUPED = pa.schema(
+    [pa.field("slice", pa.int32()), pa.field("document_id", pa.string()), pa.field("version", pa.int16())]
+)
+_SETTLED = """
+CREATE TABLE settled AS
+    SELECT document_id, arg_max(version, place) AS version, arg_max(language, place) AS language,
+           arg_max(domain, place) AS domain, arg_max(reason, place) AS reason
+    FROM (
+        SELECT document_id, version, language, domain, '' AS reason, '~' AS place FROM codings
+        UNION ALL
+        SELECT document_id, version, language, domain, reason, run AS place FROM rejections WHERE codebook = ?
+    ) GROUP BY document_id
+"""
+_STATES = """
+CREATE TABLE states AS
+    SELECT g.slice, g.document_id, s.reason = '' AS coded,
+        CASE WHEN g.version < n.version THEN 'superseded'
+             WHEN s.document_id IS NULL OR s.version < g.version THEN 'pending'
+             WHEN s.language <> p.language OR s.domain <> p.domain THEN 'pending'
+             WHEN s.reason = ? AND p.routed THEN 'pending'
+             ELSE 'settled' END AS state
+    FROM grouped g JOIN slices p USING (slice) JOIN newest n USING (document_id)
+    LEFT JOIN settled s USING (document_id)
+"""
+_WANTED = "SELECT document_id FROM states WHERE slice = ? AND state = 'pending' ORDER BY document_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a Codebook has not settled: the Slices to code, and the rows left out because ``settled`` or ``superseded``.
+
+    ``replacing`` is the number of pending rows that have a Coding already, which theirs will replace.
+    """
+
+    slices: tuple[Slice, ...]
+    settled: int
+    superseded: int
+    replacing: int
+
+
+def _grouped_rows(files: Files, slices: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
+    for number, piece in enumerate(slices):
+        rows = read_slice(files, piece, ["document_id", "version"])
+        column = pa.array([number] * rows.num_rows, pa.int32())
+        yield from rows.add_column(0, _GROUPED.field("slice"), column).cast(_GROUPED).to_batches()
+
+
+def _slice_table(slices: Sequence[Slice], routed: frozenset[Group]) -> pa.Table:
+    return pa.table(
+        {
+            "slice": pa.array(range(len(slices)), pa.int32()),
+            "language": pa.array([piece.group.language for piece in slices], pa.string()),
+            "domain": pa.array([piece.group.domain for piece in slices], pa.string()),
+            "routed": pa.array([piece.group in routed for piece in slices], pa.bool_()),
+        }
+    )
+
+
+def find_pending(
+    files: Files,
+    slices: Sequence[Slice],
+    codebook: str,
+    published: tuple[Snapshot, Snapshot],
+    routed: frozenset[Group],
+    lists: str,
+) -> Pending:
+    """Find what a Codebook has not settled; ``published`` are the snapshots of codings and rejections.
+
+    Settled is what has a Coding, or else a Rejection, for the document's newest version and present Group; but "no
+    model" settles nothing once the Group is among ``routed``, those that have one. Older versions are superseded.
+    Where only some rows of a Slice are pending, their document_ids are written to a file in the folder ``lists``.
+    """
+    codings, rejections = published
+    coded, rejected = (
+        dataset(files, codings.where(codebook=codebook)),
+        dataset(files, rejections.where(step="classify")),
+    )
+    reader = pa.RecordBatchReader.from_batches(_GROUPED, _grouped_rows(files, slices))
+    with query(incoming=reader, slices=_slice_table(slices, routed), codings=coded, rejections=rejected) as connection:
+        connection.execute("CREATE TABLE grouped AS SELECT * FROM incoming")
+        connection.execute(
+            "CREATE TABLE newest AS SELECT document_id, max(version) AS version FROM grouped GROUP BY document_id"
+        )
+        connection.execute(_SETTLED, [codebook])
+        connection.execute(_STATES, [NO_MODEL])
+        return _pending(files, connection, slices, lists)
+
+
+def _pending(files: Files, connection: duckdb.DuckDBPyConnection, slices: Sequence[Slice], lists: str) -> Pending:
+    counts = dict(
+        connection.execute("SELECT slice, count(*) FROM states WHERE state = 'pending' GROUP BY slice").fetchall()
+    )
+    found = []
+    for number, piece in enumerate(slices):
+        rows = counts.get(number, 0)
+        if rows == piece.rows:
+            found.append(piece)
+        elif rows:
+            address = f"{lists}/{number:06}.parquet"
+            with files.whole(address) as file:
+                pq.write_table(connection.execute(_WANTED, [number]).to_arrow_table(), file)
+            characters = piece.characters * rows // piece.rows
+            found.append(replace(piece, rows=rows, characters=characters, pending=address))
+    return Pending(
+        tuple(found),
+        settled=scalar(connection, "SELECT count(*) FROM states WHERE state = 'settled'"),
+        superseded=scalar(connection, "SELECT count(*) FROM states WHERE state = 'superseded'"),
+        replacing=scalar(connection, "SELECT count(*) FROM states WHERE state = 'pending' AND coded"),
+    )

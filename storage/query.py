@@ -1,0 +1,47 @@
+"""DuckDB over tables: joins over ids that spill to disk instead of growing in memory."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+MEMORY = "256MB"
+
+
+@contextmanager
+def query(**relations: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open DuckDB with pyarrow Tables, Datasets and RecordBatchReaders under the names given.
+
+    It takes a bounded amount of memory and spills to a temporary folder. A reader can be scanned once.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="babelbeam-") as spill,
+        duckdb.connect(f"{spill}/query.duckdb") as connection,
+    ):
+        connection.execute(
+            f"SET memory_limit='{MEMORY}'; SET temp_directory='{spill}'; SET preserve_insertion_order=false"
+        )
+        for name, relation in relations.items():
+            connection.register(name, relation)
+        yield connection
+
+
+def arrow(connection: duckdb.DuckDBPyConnection, sql: str, *parameters: int | str) -> pa.Table:
+    """Return the whole answer to a query as an Arrow table."""
+    return connection.execute(sql, parameters).to_arrow_table()
+
+
+def scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """Return the one number that a query answers."""
+    (value,) = connection.execute(sql).fetchone() or (0,)
+    return int(value or 0)
+
+
+def ask(sql: str) -> tuple[list[str], list[tuple[str | int, ...]]]:
+    """Return the column names and the rows of the answer to a query that names its own files."""
+    with query() as connection:
+        answer = connection.execute(sql)
+        return [column[0] for column in answer.description or ()], answer.fetchall()

@@ -1,0 +1,152 @@
+"""Route: one model, or a reason why none, for every Slice; portioned into Units of even size."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import apache_beam as beam
+
+from models.registry import NoRoute, Registry, open_registry
+from schemas.document import digest
+from schemas.group import UNDETERMINED, Group
+from schemas.model_card import Route as ModelRoute
+from schemas.run import NO_MODEL, UNDETERMINED_LANGUAGE, Count, CountKey, Counts, TableVersion
+from schemas.work import Plan, Slice, Unit
+from storage.files import Files, from_json, to_json
+from storage.layout import staging
+from storage.pending import Pending, find_pending
+from storage.tables import snapshot
+
+PLAN = "plan.json"
+UNIT_ROWS = 20_000
+UNIT_CHARACTERS = {"dictionary": 8_000_000, "linear": 8_000_000, "transformers": 1_000_000, "": 1_000_000_000}
+"""The most characters of a Unit by the kind of its model; a Unit without a model reads no texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done with a Group's rows under a Codebook: a Route, or the reason and detail of a Rejection."""
+
+    route: ModelRoute | None
+    reason: str = ""
+    detail: str = ""
+
+
+def decide(group: Group, book: str, registry: Registry) -> Decision:
+    """Route a Group under a Codebook, or say why its rows are Rejections."""
+    if group.language == UNDETERMINED:
+        return Decision(None, UNDETERMINED_LANGUAGE, "no language declared, and none detected with enough confidence")
+    found = registry.resolve(group, book)
+    if isinstance(found, NoRoute):
+        return Decision(None, NO_MODEL, found.detail)
+    return Decision(found)
+
+
+def portion(slices: Sequence[Slice], rows: int, characters: int) -> list[tuple[Slice, ...]]:
+    """Cut Slices, in their order, into as few portions as the limits allow, of about the same size.
+
+    A Slice is never cut, so that one larger than a limit is a portion of its own.
+    """
+    share = max(sum(piece.rows for piece in slices) / rows, sum(piece.characters for piece in slices) / characters)
+    portions = max(1, -int(-share // 1))
+    weights = [max(piece.rows / rows, piece.characters / characters) for piece in slices]
+    target, done, cut = sum(weights) / portions, 0.0, []
+    for piece, weight in zip(slices, weights, strict=True):
+        cut.append((int((done + weight / 2) / target) if target else 0, piece))
+        done += weight
+    return [tuple(piece for _, piece in part) for _, part in groupby(cut, key=lambda pair: pair[0])]
+
+
+def _unit(book: str, decision: Decision, slices: tuple[Slice, ...], routes: tuple[str, ...]) -> Unit:
+    card = decision.route.card if decision.route else None
+    model, revision, weights = (card.model, card.revision, card.digest) if card else ("", "", "")
+    places = (f"{piece.grouped} {piece.row_group} {piece.rows}" for piece in slices)
+    name = digest(book, model, revision, weights, decision.reason, *places)[:16]
+    return Unit(name, book, model, revision, slices, routes, decision.reason, decision.detail)
+
+
+def make_units(slices: Iterable[Slice], book: str, decisions: Mapping[Group, Decision]) -> list[Unit]:
+    """Portion Slices into Units: one model each, or one reason for rejecting; the same for any order of the Slices."""
+
+    def destination(piece: Slice) -> tuple[str, str, str]:
+        decision = decisions[piece.group]
+        return (decision.route.card.name if decision.route else "", decision.reason, decision.detail)
+
+    units = []
+    ordered = sorted(set(slices), key=lambda piece: (destination(piece), piece.group, piece))
+    for _, part in groupby(ordered, key=destination):
+        pieces = list(part)
+        first = decisions[pieces[0].group]
+        kind = first.route.card.kind if first.route else ""
+        for cut in portion(pieces, UNIT_ROWS, UNIT_CHARACTERS[kind]):
+            routes = (decisions[piece.group].route for piece in cut)
+            units.append(_unit(book, first, cut, tuple(route.reason if route else "" for route in routes)))
+    return units
+
+
+def _counts(book: str, pending: Pending) -> Counts:
+    numbers = {"settled": pending.settled, "superseded": pending.superseded, "replacing": pending.replacing}
+    return Counts.of(Count(CountKey(outcome, book), rows) for outcome, rows in numbers.items())
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """What Route decides by: the Run, its Codebooks, the folder of models, and the tables as the Run found them."""
+
+    run: str
+    codebooks: tuple[str, ...]
+    models: str | None
+    inputs: dict[str, TableVersion]
+
+
+def make_plan(files: Files, slices: Sequence[Slice], settings: RouteSettings, registry: Registry) -> Plan:
+    """Decide every row of the Slices under every Codebook; the same for any order of the Slices."""
+    ordered = sorted(set(slices))
+    codings, rejections = (snapshot(files, table, settings.inputs[table]) for table in ("codings", "rejections"))
+    units: list[Unit] = []
+    counts = Counts.of([Count(CountKey("read"), sum(piece.rows for piece in ordered))])
+    for book in settings.codebooks:
+        decisions = {group: decide(group, book, registry) for group in {piece.group for piece in ordered}}
+        routed = frozenset(group for group, decision in decisions.items() if decision.route)
+        pending = find_pending(
+            files, ordered, book, (codings, rejections), routed, staging(settings.run, "pending", book)
+        )
+        units += make_units(pending.slices, book, decisions)
+        counts += _counts(book, pending)
+    return Plan(tuple(units), counts)
+
+
+def read_plan(files: Files, run: str) -> Plan | None:
+    """Return the plan of a Run, or None where it has not been made."""
+    try:
+        return from_json(files.read(staging(run, PLAN)), Plan)
+    except FileNotFoundError:
+        return None
+
+
+class _MakePlan(beam.DoFn):
+    def __init__(self, files: Files, settings: RouteSettings) -> None:
+        self._files = files
+        self._settings = settings
+
+    def process(self, slices: list[Slice]) -> Iterable[Unit]:
+        plan = make_plan(self._files, slices, self._settings, open_registry(self._settings.models))
+        self._files.write_once(staging(self._settings.run, PLAN), to_json(plan))
+        return plan.units
+
+
+@dataclass
+class Route(beam.PTransform):
+    """Slices in, Units out, spread over the workers; the plan is left as a file in the Run's staging area."""
+
+    files: Files
+    settings: RouteSettings
+
+    def expand(self, slices: "beam.PCollection[Slice]") -> "beam.PCollection[Unit]":
+        """Bring all Slices together, plan, and spread the Units."""
+        return (
+            slices
+            | "Gather slices" >> beam.combiners.ToList()
+            | "Plan" >> beam.ParDo(_MakePlan(self.files, self.settings)).with_output_types(Unit)
+            | "Spread units" >> beam.Reshuffle()
+        )
