@@ -1,7 +1,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-BENCHES = $(sort $(wildcard bench/*.py))
+BENCHES = $(sort $(wildcard bench/[a-z]*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test servers-test check format bench pins clean

@@ -1,5 +1,6 @@
 """`babelbeam <name>` and `python -m pipelines <name>`: dispatch and nothing else."""
 
+import logging
 import sys
 from importlib import import_module
 
@@ -26,6 +27,11 @@ def _overview() -> str:
     return "\n".join(lines)
 
 
+def _is_not_about_bigquery(record: logging.LogRecord) -> bool:
+    """Say whether a log record is worth showing: Beam warns, whenever it is imported, of a client nobody asked for."""
+    return "apitools not found" not in record.getMessage()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return 0 where it is done, 2 for bad usage or configuration, 1 where it failed."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
@@ -35,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"babelbeam: unknown command {name!r}\n{_overview()}", file=sys.stderr)
         return 2
+    logging.getLogger().addFilter(_is_not_about_bigquery)
     command = import_module(COMMANDS[name][0])
     try:
         options, beam_flags = parse(command.Options, rest, name, with_beam=getattr(command, "TAKES_BEAM_FLAGS", False))

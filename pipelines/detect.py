@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from models.detectors import DEFAULT_LANGUAGES, DOMAIN_THRESHOLD, LANGUAGE_THRESHOLD
+from models.detectors import DEFAULT_DOMAIN_THRESHOLD, DEFAULT_LANGUAGE_THRESHOLD, DEFAULT_LANGUAGES
 from pipelines.failures import ConfigurationError
 from pipelines.report import print_groups
 from schemas.run import TableVersion
@@ -28,9 +28,9 @@ class DetectionFlags:
     """py3langid, langdetect or lingua."""
     languages: tuple[str, ...] = DEFAULT_LANGUAGES
     """Languages the detector may answer; more than those with a model, or texts of others are taken for them."""
-    language_threshold: float = LANGUAGE_THRESHOLD
+    language_threshold: float = DEFAULT_LANGUAGE_THRESHOLD
     """Confidence in [0, 1] under which a language is und."""
-    domain_threshold: float = DOMAIN_THRESHOLD
+    domain_threshold: float = DEFAULT_DOMAIN_THRESHOLD
     """Confidence in [0, 1] under which a domain is und."""
 
     def settings(self) -> DetectionSettings:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import tyro
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.failures import ConfigurationError
-from schemas.run import Counts, End, Run
+from schemas.run import Count, Counts, End, Run
 from schemas.work import Slice
 from storage.files import Files
 from storage.ledger import Ledger
@@ -24,6 +24,7 @@ _READING = {
     "settled": "settled by an earlier run",
     "superseded": "superseded by a newer version",
 }
+_WIDE = 1_000
 _KEYS = ("codebook", "language", "domain", "reason")
 
 
@@ -51,8 +52,7 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str |
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
-    console = Console(file=sys.stdout)
-    console.print(table, width=max(console.width, console.measure(table).maximum), crop=False, soft_wrap=True)
+    Console(file=sys.stdout, width=_WIDE).print(table)
 
 
 def print_groups(slices: Iterable[Slice]) -> None:
@@ -83,11 +83,15 @@ def _summary(counts: Counts) -> list[tuple[str, str, int]]:
     return [line for line in lines if line[2]]
 
 
-def print_counts(counts: Counts) -> None:
-    """Print what became of the rows, then the coded by Group and the rejected by reason and Group."""
+def _without_groups(counts: Counts) -> Counts:
+    return Counts.of(Count(replace(count.key, language="", domain=""), count.rows) for count in counts.counts)
+
+
+def print_counts(counts: Counts, *, groups: bool) -> None:
+    """Print what became of the rows and why some were rejected; with ``groups`` also by language and domain."""
     print_table("rows", ("codebook", "outcome", "rows"), _summary(counts))
-    for outcome in ("coded", "rejected"):
-        rows = _count_rows(counts, outcome)
+    for outcome in ("coded", "rejected") if groups else ("rejected",):
+        rows = _count_rows(counts if groups else _without_groups(counts), outcome)
         if rows:
             names = (*_KEYS, "rows")
             kept = [number for number in range(len(names)) if any(row[number] for row in rows)]
@@ -95,11 +99,11 @@ def print_counts(counts: Counts) -> None:
             print_table(outcome, header, ([row[number] for number in kept] for row in rows))
 
 
-def print_end(files: Files, end: End) -> int:
+def print_end(files: Files, end: End, *, groups: bool = False) -> int:
     """Print how a Run ended and return its exit code: 0 if it is done, else 1, the reason first."""
     if end.outcome != "done":
         print(f"run {end.run} {end.outcome}: {end.detail}", file=sys.stderr)
-    print_counts(end.counts)
+    print_counts(end.counts, groups=groups)
     print(f"run {end.run} {end.outcome} in {end.seconds:.1f} s")
     for table, version in end.outputs.items():
         print(f"  {table}: {files.url(table)} (version {version})")
@@ -131,5 +135,5 @@ def run(options: Options) -> int:
     if found.end is None:
         print("it has not ended" if found.alive else "its process is gone; the same command goes on where it stopped")
         return 0
-    print_end(files, found.end)
+    print_end(files, found.end, groups=True)
     return 0

@@ -11,7 +11,7 @@ from schemas.group import Group
 from schemas.run import NO_MODEL
 from schemas.work import Slice
 from storage.files import Files
-from storage.query import query, scalar
+from storage.query import arrow, query, scalar
 from storage.shards import read_slice
 from storage.tables import Snapshot, dataset
 
@@ -115,7 +115,7 @@ def _pending(files: Files, connection: duckdb.DuckDBPyConnection, slices: Sequen
         elif rows:
             address = f"{lists}/{number:06}.parquet"
             with files.whole(address) as file:
-                pq.write_table(connection.execute(_WANTED, [number]).to_arrow_table(), file)
+                pq.write_table(arrow(connection, _WANTED, number), file)
             characters = piece.characters * rows // piece.rows
             found.append(replace(piece, rows=rows, characters=characters, pending=address))
     return Pending(

@@ -31,7 +31,7 @@ def query(**relations: Any) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def arrow(connection: duckdb.DuckDBPyConnection, sql: str, *parameters: int | str) -> pa.Table:
     """Return the whole answer to a query as an Arrow table."""
-    return connection.execute(sql, parameters).to_arrow_table()
+    return connection.sql(sql, params=parameters).to_arrow_table()
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:

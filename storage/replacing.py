@@ -45,7 +45,7 @@ def replace_rows(
     return tuple(published[number].address for number in numbers)
 
 
-def _stage_rest(files: Files, file: TableFile, gone: "pa.Array[pa.StringScalar]", staging: Staging) -> None:
+def _stage_rest(files: Files, file: TableFile, gone: pa.Array, staging: Staging) -> None:
     with staging.file("codings", file.partition, f"rest-{digest(file.address)[:12]}") as rest:
         for rows in read_pieces(files, file.address):
             rest.write(rows.filter(pc.invert(pc.is_in(rows["document_id"], gone))))

@@ -86,7 +86,7 @@ def read_slice(files: Files, piece: Slice, columns: list[str] | None = None) -> 
     return rows
 
 
-def read_pending(files: Files, address: str) -> pa.Array[pa.StringScalar]:
+def read_pending(files: Files, address: str) -> pa.Array:
     """Return the document_ids of a pending list."""
     with files.open(address) as file:
         return pq.read_table(file)["document_id"].combine_chunks()

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.detectors import DomainDetector, LanguageDetector, domain_detector, language_detector
+from models.detectors import DomainDetector, LanguageDetector, language_detector
 from schemas.document import digest
 from schemas.group import Group
 from schemas.version import code_version
@@ -30,6 +31,16 @@ def check_version(expected: str) -> None:
         )
 
 
+@cache
+def _language_detector(name: str, languages: tuple[str, ...], threshold: float) -> LanguageDetector:
+    return language_detector(name, languages, threshold)
+
+
+@cache
+def _domain_detector(threshold: float) -> DomainDetector:
+    return DomainDetector(threshold=threshold)
+
+
 @dataclass(frozen=True, slots=True)
 class DetectionSettings:
     """How language and domain are detected. ``name`` names detectors, versions and all, for the grouped shards."""
@@ -40,12 +51,12 @@ class DetectionSettings:
     domain_threshold: float
 
     def language(self) -> LanguageDetector:
-        """Make the language detector; raise ValueError where the settings name what there is not."""
-        return language_detector(self.language_detector, self.languages, self.language_threshold)
+        """Return the language detector; raise ValueError where the settings name what there is not."""
+        return _language_detector(self.language_detector, self.languages, self.language_threshold)
 
     def domain(self) -> DomainDetector:
-        """Make the domain detector."""
-        return domain_detector(self.domain_threshold)
+        """Return the domain detector."""
+        return _domain_detector(self.domain_threshold)
 
     @property
     def name(self) -> str:

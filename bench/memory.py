@@ -1,0 +1,33 @@
+"""Peak memory of import and of classify as the corpus grows tenfold: growth = the larger corpus's peak / the smaller's."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from _corpus import last_line, run, table, write_csv
+
+
+def peaks(count: int) -> tuple[float, float]:
+    """Return the peak memory of the import and of the classify command on ``count`` texts, in MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, root = Path(folder) / "texts.csv", f"{folder}/root"
+        write_csv(file, count)
+        imported = run("import", str(file), "--root", root, "--source", "bench")
+        classified = run("classify", "--root", root)
+        assert (imported.code, classified.code) == (0, 0)
+        return imported.peak_mib, classified.peak_mib
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="10,000 and 100,000 texts, within a minute")
+    counts = (10_000, 100_000) if parser.parse_args().quick else (100_000, 1_000_000)
+    found = [peaks(count) for count in counts]
+    rows = [(f"{count:,}", *pair) for count, pair in zip(counts, found, strict=True)]
+    table(("texts", "import MiB", "classify MiB"), list(rows))
+    smaller, larger = (max(pair) for pair in found)
+    last_line(smaller=counts[0], larger=counts[1], growth=larger / smaller)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Accounting: what adds up, each way of not adding up, and when a run that adds up has failed all the same."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.accounting import account, judge
+from schemas.run import Count, CountKey, Counts
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What became of the rows of one codebook; ``rejected`` is by reason."""
+
+    coded: int = 0
+    settled: int = 0
+    superseded: int = 0
+    rejected: tuple[tuple[str, int], ...] = ()
+    book: str = "cap@1"
+
+    def counts(self) -> Counts:
+        keys = [(CountKey("coded", self.book, "hu", "media"), self.coded)]
+        keys += [(CountKey("settled", self.book), self.settled), (CountKey("superseded", self.book), self.superseded)]
+        keys += [(CountKey("rejected", self.book, "hu", "media", reason), rows) for reason, rows in self.rejected]
+        return Counts.of(Count(key, rows) for key, rows in keys)
+
+
+def read(rows: int) -> Counts:
+    return Counts.of([Count(CountKey("read"), rows)])
+
+
+CAP = Rows(coded=4, settled=3, superseded=2, rejected=(("no model", 1), ("text too long", 1)))
+MANIFESTO = Rows(coded=11, book="manifesto@1")
+BOTH = ["cap@1", "manifesto@1"]
+
+
+def test_counts_that_add_up_have_nothing_said_of_them() -> None:
+    assert account(read(11) + CAP.counts() + MANIFESTO.counts(), BOTH, 11) == ""
+    assert account(read(0), BOTH, 0) == ""
+
+
+def test_a_row_that_replaces_a_coding_is_counted_once() -> None:
+    replacing = Counts.of([Count(CountKey("replacing", "cap@1"), 4)])
+    assert account(read(11) + CAP.counts() + replacing, ["cap@1"], 11) == ""
+
+
+@pytest.mark.parametrize("documents", [10, 12])
+def test_every_document_of_the_table_is_read(documents: int) -> None:
+    expected = f"11 rows were read but the documents table has {documents}"
+    assert account(read(11) + CAP.counts(), ["cap@1"], documents) == expected
+
+
+@pytest.mark.parametrize("rows", [10, 12])
+def test_every_row_read_has_one_outcome(rows: int) -> None:
+    expected = f"cap@1: {rows} rows were read but 4 coded + 2 rejected + 3 settled + 2 superseded = 11"
+    assert account(read(rows) + CAP.counts(), ["cap@1"], rows) == expected
+
+
+def test_every_codebook_adds_up_by_itself() -> None:
+    expected = "manifesto@1: 11 rows were read but 10 coded + 0 rejected + 0 settled + 0 superseded = 10"
+    lost, doubled = Rows(coded=10, book="manifesto@1"), Rows(coded=12, book="sentiment3@1")
+    counts = read(11) + CAP.counts() + lost.counts() + doubled.counts()
+    assert account(counts, [*BOTH, "sentiment3@1"], 11) == expected
+    assert account(counts, ["cap@1", "sentiment3@1"], 11).startswith("sentiment3@1: 11 rows were read but 12 coded")
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 10**9), min_size=5, max_size=5), st.integers(-3, 3))
+def test_one_row_more_or_less_is_seen(numbers: list[int], off: int) -> None:
+    coded, settled, superseded, one, other = numbers
+    rows = Rows(coded, settled, superseded, (("no model", one), ("text too long", other)))
+    total = sum(numbers) + off
+    assert (account(read(total) + rows.counts(), ["cap@1"], total) == "") == (off == 0)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        Rows(),
+        Rows(settled=5, superseded=1),
+        Rows(coded=1),
+        Rows(coded=1, rejected=(("no model", 99), ("no term found", 99))),
+        Rows(coded=9, rejected=(("text too long", 1),)),
+        Rows(coded=8, rejected=(("text too long", 1), ("no model", 1))),
+    ],
+)
+def test_a_run_is_good_with_up_to_the_allowed_share_rejected(rows: Rows) -> None:
+    assert judge(rows.counts(), ["cap@1"], 0.1) == ""
+
+
+@pytest.mark.parametrize(
+    ("rejected", "reasons"),
+    [
+        ((("no model", 3),), "no model (3)"),
+        ((("no model", 2), ("no term found", 3)), "no term found (3), no model (2)"),
+        ((("text too long", 1),), "text too long (1)"),
+    ],
+)
+def test_a_run_that_coded_nothing_of_what_was_pending_has_failed(
+    rejected: tuple[tuple[str, int], ...], reasons: str
+) -> None:
+    rows = sum(number for _, number in rejected)
+    expected = f"cap@1: nothing was coded; all {rows} rows were rejected: {reasons}"
+    assert judge(Rows(settled=7, rejected=rejected).counts(), ["cap@1"], 1.0) == expected
+
+
+def test_a_run_that_rejected_more_than_allowed_has_failed() -> None:
+    counts = Rows(coded=17, rejected=(("no model", 1), ("undetermined language", 2), ("text too long", 1))).counts()
+    expected = (
+        "cap@1: 3 of 21 rows, more than --max-rejected 0.1, were rejected: "
+        "undetermined language (2), no model (1), text too long (1)"
+    )
+    assert judge(counts, ["cap@1"], 0.1) == expected
+    assert judge(counts, ["cap@1"], 3 / 21) == ""
+
+
+def test_what_is_settled_does_not_dilute_the_share() -> None:
+    counts = Rows(coded=1, settled=1000, rejected=(("text too long", 1),)).counts()
+    assert judge(counts, ["cap@1"], 0.4).startswith("cap@1: 1 of 2 rows, more than --max-rejected 0.4,")
+
+
+def test_no_other_rejection_is_allowed_with_0() -> None:
+    assert judge(Rows(coded=9, rejected=(("no term found", 1),)).counts(), ["cap@1"], 0.0) == ""
+    assert judge(Rows(coded=10**6, rejected=(("text too long", 1),)).counts(), ["cap@1"], 0.0) != ""
+
+
+def test_each_codebook_is_judged_by_itself() -> None:
+    bad = Rows(rejected=(("no model", 3),), book="manifesto@1")
+    assert judge(CAP.counts() + bad.counts(), ["cap@1"], 0.5) == ""
+    assert judge(CAP.counts() + bad.counts(), BOTH, 0.5) == (
+        "manifesto@1: nothing was coded; all 3 rows were rejected: no model (3)"
+    )
+
+
+def test_the_rows_of_a_reason_are_added_up_over_groups() -> None:
+    keys = [CountKey("rejected", "cap@1", language, "media", "no model") for language in ("am", "ka")]
+    counts = Counts.of(Count(key, 2) for key in keys)
+    assert judge(counts, ["cap@1"], 0.5) == "cap@1: nothing was coded; all 4 rows were rejected: no model (4)"
