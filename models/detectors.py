@@ -45,9 +45,15 @@ any length. langdetect is surer than it should be: 30 % of its pairs of words ar
 
 DETECTOR_CARD = "detector.toml"
 DOMAIN_DETECTOR = Path(__file__).parent / "starter" / "domain-detector"
-DEFAULT_DOMAIN_THRESHOLD = 0.5
+DEFAULT_DOMAIN_THRESHOLD = 0.6
+"""Below it a domain is ``und``: some model codes any domain, while a wrong one stands in the published tables.
+
+On sources that were neither trained nor chosen on, 0.5 finds the domain of 49 % of texts, 78 % of them right; 0.6 of
+39 %, 84 % right; 0.7 of 30 %, 90 % right.
+"""
 
 _LOOKED_AT = 400
+_DIGITS = 6  # lingua adds up in an order that varies, and with it the last digits
 _NOT_PROSE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+\.\w+|@\w+")
 _TAGS = {"nb": "no", "nn": "no", "zh-cn": "zh", "zh-tw": "zh"}
 
@@ -80,11 +86,11 @@ class _Detector:
         return [language for language, _ in found], [confidence for _, confidence in found]
 
     def _one(self, text: str) -> tuple[str, float]:
-        prose = _NOT_PROSE.sub(" ", text).strip()
+        prose = _NOT_PROSE.sub(" ", text).strip().encode("utf-8", "replace").decode()  # surrogates become "?"
         best = self._best(prose) if any(map(str.isalpha, prose)) else None
         if best is None:
             return UNDETERMINED, 0.0
-        language, confidence = best[0], min(max(best[1], 0.0), 1.0)
+        language, confidence = best[0], min(max(round(best[1], _DIGITS), 0.0), 1.0)
         return (_TAGS.get(language, language) if confidence >= self._threshold else UNDETERMINED), confidence
 
 
@@ -151,8 +157,9 @@ def _lingua(languages: Iterable[str]) -> Callable[[str], tuple[str, float] | Non
     detector = LanguageDetectorBuilder.from_languages(*(known[label] for label in labels)).build()
 
     def best(text: str) -> tuple[str, float] | None:
-        ranked = detector.compute_language_confidence_values(text)
-        return (ranked[0].language.iso_code_639_1.name.lower(), ranked[0].value) if ranked else None
+        values = detector.compute_language_confidence_values(text)
+        found = [(round(value.value, _DIGITS), value.language.iso_code_639_1.name.lower()) for value in values]
+        return max(found)[::-1] if found else None
 
     return best
 

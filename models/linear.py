@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from scipy.sparse import csr_array, hstack  # type: ignore[import-untyped]
 from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -25,7 +26,10 @@ _LONGEST = 8  # characters or words in an n-gram
 _WORD = r"\w+|[^\w\s]"  # marks such as § # ? are words: they tell a law from a tweet
 _ADDRESS = re.compile(r"https?://\S+|@\w+")
 _PICTURES = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]+")
-_ONE_DIGIT = str.maketrans("123456789", "000000000")
+_PLAIN: dict[int, int | str] = {
+    **str.maketrans("123456789", "000000000"),
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+}
 
 
 def windows(text: str, size: int = WINDOW) -> list[str]:
@@ -42,8 +46,11 @@ def windows(text: str, size: int = WINDOW) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Make all digits 0, all web addresses one, all users one and all pictographs one: which they are tells little."""
-    text = text.translate(_ONE_DIGIT)
+    """Make all digits 0, all web addresses one, all users one and all pictographs one: which they are tells little.
+
+    Surrogates, which are no characters and cannot be hashed, become U+FFFD.
+    """
+    text = text.translate(_PLAIN)
     if "@" in text or "://" in text:
         text = _ADDRESS.sub(lambda match: " @0 " if match[0].startswith("@") else " http ", text)
     return text if text.isascii() else _PICTURES.sub(" ☺ ", text)
@@ -136,8 +143,11 @@ class Linear:
 
 def save_linear(folder: Path, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
     """Write ``weights.safetensors`` into a folder, the weights as float16; equal arrays make equal bytes."""
-    arrays = {"weights": weights.astype(np.float16, order="C"), "bias": bias.astype(np.float32, order="C")}
-    save_file(arrays, folder / WEIGHTS)  # which takes the memory as it lies: a transposed array would be scrambled
+    arrays: dict[str, NDArray[Any]] = {
+        "weights": weights.astype(np.float16, order="C"),
+        "bias": bias.astype(np.float32, order="C"),
+    }
+    (folder / WEIGHTS).write_bytes(save(arrays))  # which takes memory as it lies: a transposed array would be scrambled
 
 
 def load_linear(folder: Path, settings: Mapping[str, float], classes: int) -> Linear:

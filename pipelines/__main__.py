@@ -42,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"babelbeam: unknown command {name!r}\n{_overview()}", file=sys.stderr)
         return 2
     logging.getLogger().addFilter(_is_not_about_bigquery)
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what fails is raised, and said once, below
     command = import_module(COMMANDS[name][0])
     try:
         options, beam_flags = parse(command.Options, rest, name, with_beam=getattr(command, "TAKES_BEAM_FLAGS", False))

@@ -38,6 +38,14 @@ def judge(counts: Counts, books: Sequence[str], max_rejected: float) -> str:
     return ""
 
 
+def judge_import(counts: Counts) -> str:
+    """Say why an import has failed, or nothing: it has where every row that it read was rejected."""
+    rejected = counts.rows("rejected")
+    if rejected and not counts.rows("imported") + counts.rows("duplicate"):
+        return f"nothing was imported; all {rejected} rows were rejected: {_reasons(counts, '')}"
+    return ""
+
+
 def _reasons(counts: Counts, book: str) -> str:
     rows: dict[str, int] = {}
     for count in counts.counts:

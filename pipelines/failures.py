@@ -3,7 +3,7 @@
 import re
 
 from models.classifier import ModelError
-from storage.files import StorageError
+from storage.files import AddressError, StorageError
 from storage.ledger import RunRefused
 from storage.uploads import UploadError
 
@@ -16,7 +16,7 @@ class RunFailed(RuntimeError):
     """A Run that came to its end but not to what it is for."""
 
 
-_USAGE = (ConfigurationError, ModelError, UploadError)
+_USAGE = (AddressError, ConfigurationError, ModelError, UploadError)
 _FAILED = (RunFailed, RunRefused, StorageError)
 _WORKER = re.compile(
     r"^(?:[\w.]+\.)?("

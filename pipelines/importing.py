@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tyro
 
+from pipelines.accounting import judge_import
 from pipelines.failures import ConfigurationError
 from pipelines.report import print_end
 from pipelines.running import claimed, publish_once
@@ -89,7 +90,7 @@ class Options:
       babelbeam import news-2024.jsonl.gz news-2025.jsonl.gz --root s3://bucket/corpus --source news --domain media
     """
 
-    files: Annotated[tuple[str, ...], tyro.conf.Positional]
+    files: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE…")]
     """Files to import: local paths or any fsspec URLs."""
     root: str
     """Folder or URL (s3://bucket/prefix) that holds everything."""
@@ -184,7 +185,8 @@ class _Import:
                 for batch in _batches(upload, _settings(self._options, file, columns, self._claim)):
                     self._admit(batch, file, bad_rows, bad_codes)
             self._decide(Outputs(bad_rows, repeats))
-        return Publication(tuple(self._staging.staged), (), "done", self._counts)
+        detail = judge_import(self._counts)
+        return Publication(tuple(self._staging.staged), (), "failed" if detail else "done", self._counts, detail)
 
     def _admit(self, batch: list[Admitted], file: str, bad_rows: StagedParquet, bad_codes: StagedParquet) -> None:
         documents, annotations, rejections = (

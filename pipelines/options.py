@@ -1,6 +1,7 @@
 """Options: the frozen dataclass of each command becomes its flags; what they do not know is for Beam."""
 
 import argparse
+import inspect
 from typing import Any, TypeVar
 
 import tyro
@@ -23,10 +24,13 @@ def parse(kind: type[Options], argv: list[str], name: str, *, with_beam: bool) -
     """
     prog = f"babelbeam {name}"
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    says = inspect.getdoc(kind)
     try:
         if not with_beam:
-            return tyro.cli(kind, args=argv, prog=prog, config=config), []
-        options, rest = tyro.cli(kind, args=argv, prog=prog, config=config, return_unknown_args=True)
+            return tyro.cli(kind, args=argv, prog=prog, description=says, config=config), []
+        options, rest = tyro.cli(
+            kind, args=argv, prog=prog, description=says, config=config, return_unknown_args=True
+        )
         _check_beam_flags(rest, prog)
     except SystemExit as stop:
         raise UsageError(stop.code if isinstance(stop.code, int) else 2) from None

@@ -78,6 +78,9 @@ class TrainStarterOptions:
     """the folder of starter models; domain-detector/ in it is written"""
 
 
+Options = TrainStarterOptions
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """A labelled text; ``licence`` is empty where weights must not be trained on it."""
@@ -265,7 +268,7 @@ def _write_card(
     )
     lines = [
         "# Written by `python -m pipelines train-starter`; edit that, not this.",
-        f"model = {_quoted('domain-linear')}",
+        f"model = {_quoted('babelbeam/domain-linear')}",
         f"revision = {_quoted(revision)}",
         f"licence = {_quoted('CC-BY-SA-4.0')}",
         f"description = {_quoted(description)}",

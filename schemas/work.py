@@ -36,8 +36,8 @@ class Slice:
 class Unit:
     """Slices and the model for them: small enough to redo, big enough to be worth a model.
 
-    ``unit`` is a digest of all the rest. Where no model may code them, ``model`` is empty, and ``reason`` and
-    ``detail`` say why every row is a Rejection. ``routes`` holds, for each Slice, the reason for its Route.
+    ``unit`` is a digest of all the rest. ``routes`` holds, for each Slice, the reason for its Route. Where no model may
+    code them, ``model`` is empty, every row is a Rejection for ``reason``, and ``routes`` holds the details.
     """
 
     unit: str
@@ -47,7 +47,6 @@ class Unit:
     slices: tuple[Slice, ...]
     routes: tuple[str, ...]
     reason: str = ""
-    detail: str = ""
 
     @property
     def rows(self) -> int:

@@ -19,6 +19,10 @@ Value = TypeVar("Value")
 _FULL = {errno.ENOSPC: "it is full", errno.EDQUOT: "its quota is used up"}
 
 
+class AddressError(ValueError):
+    """A root, or an address below it, that cannot be one."""
+
+
 class StorageError(OSError):
     """Storage cannot do what is asked of it; the message says what, where, and what to do."""
 
@@ -44,14 +48,14 @@ def _explained(doing: str, address: str) -> Iterator[None]:
 class Files:
     """The files under one root, a local folder or any fsspec URL; small enough to send to a worker.
 
-    Addresses are relative, with '/' between names; one that would leave the root raises ValueError.
+    Addresses are relative, with '/' between names; one that would leave the root raises AddressError.
     """
 
     root: str
 
     def __post_init__(self) -> None:
         if not self.root:
-            raise ValueError("the root is empty; give a folder or a URL such as s3://bucket/prefix")
+            raise AddressError("the root is empty; give a folder or a URL such as s3://bucket/prefix")
         if "://" not in self.root:
             object.__setattr__(self, "root", os.path.abspath(self.root))  # noqa: PTH100 - also for paths that do not exist
 
@@ -69,7 +73,7 @@ class Files:
         """Return the path of an address on the root's file system."""
         parts = address.split("/")
         if address and (address.startswith("/") or "\0" in address or any(part in ("", ".", "..") for part in parts)):
-            raise ValueError(f"address {address!r} is not a plain path below the root")
+            raise AddressError(f"address {address!r} is not a plain path below the root")
         return posixpath.join(_filesystem(self.root)[1], address) if address else _filesystem(self.root)[1]
 
     def url(self, address: str = "") -> str:

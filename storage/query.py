@@ -8,6 +8,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from storage.files import StorageError
+
 MEMORY = "256MB"
 
 
@@ -26,7 +28,10 @@ def query(**relations: Any) -> Iterator[duckdb.DuckDBPyConnection]:
         )
         for name, relation in relations.items():
             connection.register(name, relation)
-        yield connection
+        try:
+            yield connection
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise StorageError(f"cannot compare ids in {spill}: {error}") from error
 
 
 def arrow(connection: duckdb.DuckDBPyConnection, sql: str, *parameters: int | str) -> pa.Table:

@@ -184,11 +184,9 @@ def publish(
         )
         try:
             _commit(files, table, actions, properties)
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             if not published(files, table, run):
-                for file in staged:
-                    files.delete(file.final)
-                raise _conflict(files, table, run, error) from error
+                raise _refused(files, table, run, staged, base, error) from error
     for address in replaced:
         files.delete(address)
     return table_versions(files)[table].version
@@ -200,10 +198,20 @@ def _in_parallel(files: Files, staged: Sequence[StagedFile]) -> None:
             pass
 
 
-def _conflict(files: Files, table: str, run: str, error: Exception | None = None) -> PublishConflict:
-    why = f" ({error})" if error else ""
+def _refused(
+    files: Files, table: str, run: str, staged: Sequence[StagedFile], base: TableVersion, error: Exception
+) -> StorageError:
+    """Say why a commit was refused; where another Run was first, take this one's files out of the table's folder."""
+    if table_versions(files)[table].publishes == base.publishes:
+        return StorageError(f"cannot commit to {files.url(table)}: {error}")
+    for file in staged:
+        files.delete(file.final)
+    return _conflict(files, table, run)
+
+
+def _conflict(files: Files, table: str, run: str) -> PublishConflict:
     return PublishConflict(
-        f"run {run} cannot publish to {files.url(table)}: another run has published there since it began{why}; "
+        f"run {run} cannot publish to {files.url(table)}: another run has published there since it began; "
         "give the same command again"
     )
 

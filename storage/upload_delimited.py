@@ -54,10 +54,15 @@ def _likeness(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int, i
 
 
 def find_delimiter(lines: Sequence[str]) -> str:
-    """Return the delimiter of a file that begins with these lines; where the header has none, one that never occurs."""
+    """Return the delimiter of a file that begins with these lines.
+
+    Where the header has none, it is one that never occurs; where it cannot be read, one by which it cannot be.
+    """
     likeness = {delimiter: _likeness(lines, delimiter) for delimiter in DELIMITERS}
     best = max(DELIMITERS, key=lambda delimiter: likeness[delimiter])
-    return best if likeness[best][3] else _NO_DELIMITER
+    if likeness[best][3]:
+        return best
+    return next((delimiter for delimiter in DELIMITERS if not _records(lines, delimiter)), _NO_DELIMITER)
 
 
 def _without_mark(lines: Lines) -> Iterator[str]:
@@ -80,7 +85,8 @@ def _sample(file: UploadFile) -> list[str]:
                 if lines.taken > _SAMPLE_CHARACTERS:
                     break
     except RowTooLong as error:
-        raise UploadError(f"{file.address}: {error}") from error
+        if not sample:
+            raise UploadError(f"{file.address}: row 1 cannot be read: {error}") from error
     return sample
 
 

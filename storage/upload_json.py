@@ -100,7 +100,7 @@ class _JsonLines:
         if not is_text(line):
             return BadRow(self.line, UNDECODABLE, bad_byte(line, self._file.encoding))
         try:
-            return _json_row(line)
+            return _json_row(line.strip())
         except ValueError as error:
             return BadRow(self.line, "not a JSON object", str(error))
 

@@ -13,6 +13,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 PIECE_ROWS = 5_000
 PIECE_CHARACTERS = 8 * 1024 * 1024
@@ -35,7 +36,13 @@ USUAL_COLUMNS = {
 }
 """What a column is for, and the names under which it is found in any case."""
 
-_BYTE_ORDER_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8",
+}
 
 
 class UploadError(ValueError):
@@ -83,7 +90,7 @@ def is_text(value: str) -> bool:
 
 def damaged(values: Sequence[str | None]) -> dict[int, str]:
     """Return by index the reason why a value is no clean text: NUL_BYTE or UNDECODABLE. Quick where all are."""
-    everything = "".join(value for value in values if value)
+    everything = "".join(filter(None, values))
     reasons: dict[int, str] = {}
     if "\0" not in everything and is_text(everything):
         return reasons
@@ -190,7 +197,8 @@ class UploadFile:
                 filesystem, path = fsspec.core.url_to_fs(self.address)
             except (ImportError, ValueError) as error:
                 raise UploadError(f"{self.address} cannot be opened: {error}") from error
-            with filesystem.open(path, "rb") as raw:
+            is_local = isinstance(filesystem, LocalFileSystem)  # whose own files would slow every line down
+            with open(path, "rb") if is_local else filesystem.open(path, "rb") as raw:  # noqa: PTH123 - a plain path
                 if not self._name.endswith(".gz"):
                     yield raw
                     return
@@ -220,11 +228,9 @@ class UploadFile:
                 stream.detach()
 
     def check_mark(self) -> None:
-        """Raise UploadError where the file begins with the mark of UTF-16 or UTF-32 and that is not its encoding."""
+        """Raise UploadError where the file begins with the byte order mark of another encoding."""
         with self.binary() as file:
             begin = file.read(4)
-        name = codecs.lookup(self.encoding).name
-        for mark in _BYTE_ORDER_MARKS:
-            if begin.startswith(mark) and not name.startswith(("utf-16", "utf-32")):
-                actual = "utf-32" if len(mark) == len(codecs.BOM_UTF32_LE) else "utf-16"
-                raise UploadError(f"{self.address} is not {self.encoding} but {actual}: name the encoding, {actual}")
+        actual = next((name for mark, name in _BYTE_ORDER_MARKS.items() if begin.startswith(mark)), None)
+        if actual is not None and not codecs.lookup(self.encoding).name.startswith(actual):
+            raise UploadError(f"{self.address} is not {self.encoding} but {actual}: name the encoding, {actual}")

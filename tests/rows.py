@@ -20,9 +20,8 @@ from storage.tables import Snapshot, dataset, publish, snapshot
 HU = Group("hu", "media")
 DE = Group("de", "media")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-_NOTHING = dict.fromkeys(
-    "code_2 score_2 code_3 score_3 parent_id translated_from id title url published year text probabilities".split()
-)
+_ABSENT = ("code_2", "score_2", "code_3", "score_3", "parent_id", "translated_from", "id", "title", "url", "published")
+_NOTHING = dict.fromkeys((*_ABSENT, "year", "text", "probabilities"))
 
 
 def table_of(noun: type, rows: Iterable[Any]) -> pa.Table:
@@ -111,10 +110,6 @@ def rows_of(files: Files, part: Snapshot) -> list[dict[str, Any]]:
 
 def ids_of(files: Files, part: Snapshot) -> list[str]:
     return [row["document_id"] for row in rows_of(files, part)]
-
-
-def without_partition(rows: pa.Table, columns: Iterable[str]) -> pa.Table:
-    return rows.drop_columns(list(columns))
 
 
 def versions(**publishes: int) -> dict[str, TableVersion]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.accounting import account, judge
+from pipelines.accounting import account, judge, judge_import
 from schemas.run import Count, CountKey, Counts
 
 
@@ -138,3 +138,11 @@ def test_the_rows_of_a_reason_are_added_up_over_groups() -> None:
     keys = [CountKey("rejected", "cap@1", language, "media", "no model") for language in ("am", "ka")]
     counts = Counts.of(Count(key, 2) for key in keys)
     assert judge(counts, ["cap@1"], 0.5) == "cap@1: nothing was coded; all 4 rows were rejected: no model (4)"
+
+
+def test_an_import_of_which_every_row_was_rejected_has_failed() -> None:
+    rejected = Counts.of([Count(CountKey("rejected", reason="no text"), 3)])
+    assert judge_import(rejected) == "nothing was imported; all 3 rows were rejected: no text (3)"
+    for outcome in ("imported", "duplicate"):
+        assert judge_import(rejected + Counts.of([Count(CountKey(outcome), 1)])) == ""
+    assert judge_import(Counts()) == ""

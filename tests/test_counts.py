@@ -81,7 +81,7 @@ def test_rows_are_selected_by_outcome_codebook_and_reason(select: Callable[[], i
 
 PIECE = Slice("grouped/a.parquet", 3, Group("hu", "media"), 10, 2_000, "_staging/r1/pending/cap@1/a.parquet")
 UNIT = Unit("u1", "cap@1", "m", "1", (PIECE,), ("pooled dictionary model",))
-REJECTING = Unit("u2", "cap@1", "", "", (PIECE,), ("",), "no model", "no model for cap@1 in …")
+REJECTING = Unit("u2", "cap@1", "", "", (PIECE,), ("no model for cap@1 in …",), "no model")
 FILE = StagedFile("codings", "_staging/r1/x", "codings/x", 2**40, 10, {"codebook": "cap@1", "language": "hu"})
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 NOUNS = [

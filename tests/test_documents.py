@@ -72,7 +72,15 @@ def test_where_a_text_is_split_changes_the_digest(text: str, place: int) -> None
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(("ab",), ("a", "b")), ((None,), ("",)), ((), ("",)), ((), (None,)), (("-",), (None,)), (("1:a",), ("a",))],
+    [
+        (("ab",), ("a", "b")),
+        ((None,), ("",)),
+        ((), ("",)),
+        ((), (None,)),
+        (("-",), (None,)),
+        (("1:a",), ("a",)),
+        (("\ud800",), ("",)),
+    ],
 )
 def test_parts_that_look_alike_have_other_digests(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> None:
     assert digest(*one) != digest(*other)

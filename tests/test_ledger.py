@@ -10,10 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import get_args
 
 import pytest
 
-from schemas.run import Attempt, Begin, Count, CountKey, Counts, Run, TableVersion
+from schemas.run import Attempt, Begin, Count, CountKey, Counts, Outcome, Run, TableVersion
 from storage import ledger as module
 from storage.files import Files, to_json
 from storage.layout import run_file
@@ -167,18 +168,12 @@ def test_an_end_is_written_once_and_clears_the_staging_area(files: Files) -> Non
     assert Ledger(files).run(mine.run).end == first
     assert (first.outcome, first.counts, first.outputs, first.detail) == ("done", COUNTS, {"codings": 4}, "")
     assert files.find("_staging") == []
-
-
-def test_a_run_that_has_ended_makes_way(files: Files) -> None:
-    first = claim(files)
-    Ledger(files).end(first.run, first.begin.started, "failed", Counts(), {}, "why")
-    second = claim(files)
-    assert (first.run != second.run, second.attempt.number) == (True, 1)
+    assert claim(files).run != mine.run
 
 
 def test_runs_are_told_by_state_the_oldest_first(files: Files) -> None:
     start, here = datetime.now(UTC) - timedelta(hours=1), socket.gethostname()
-    for number, outcome in enumerate(("done", "failed", "abandoned")):
+    for number, outcome in enumerate(get_args(Outcome)):
         by_hand(files, f"z{9 - number}", here, start + timedelta(minutes=number))
         Ledger(files).end(f"z{9 - number}", start, outcome, Counts(), {})
     by_hand(files, "a1", here, start + timedelta(minutes=4))
@@ -234,8 +229,7 @@ def test_the_process_id_of_a_dead_run_may_be_another_process_now(files: Files) -
 
 def test_a_heart_beats_while_the_block_runs(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.01)
-    mine = claim(files)
-    address = run_file(mine.run, "heartbeat.json")
+    address = run_file((mine := claim(files)).run, "heartbeat.json")
     with Ledger(files).heartbeat(mine):
         while not files.exists(address):
             pass
@@ -244,14 +238,13 @@ def test_a_heart_beats_while_the_block_runs(files: Files, monkeypatch: pytest.Mo
     assert files.read(address) == last
 
 
-def test_of_several_processes_that_claim_at_once_one_wins(files: Files, start: Start) -> None:
+def test_of_several_processes_that_claim_at_once_one_wins(start: Start) -> None:
     children = [start("cap@1") for _ in range(4)]
     assert [said(child) for child in children] == ["ready"] * 4
     for child in children:
         go(child)
     won = [answer for child in children if (answer := said(child)) != "refused"]
-    # BUG: most times several win; see test_of_two_claims_one_of_which_overtakes_the_other_one_wins.
-    assert won == [run.begin.run for run in Ledger(files).runs() if run.state == "running"]
+    # BUG: often several win; see test_of_two_claims_one_of_which_overtakes_the_other_one_wins.
     assert len(won) == 1
 
 
@@ -271,46 +264,37 @@ def test_of_several_threads_that_take_over_one_wins(files: Files) -> None:
     assert answers == ["r1", "refused", "refused", "refused"]
 
 
+def overtaken(files: Files, monkeypatch: pytest.MonkeyPatch, before: str, first: str, second: str) -> list[str]:
+    """Claim for two codebooks, the second just before the first writes a file; return the runs of those that won."""
+    won: list[str] = []
+    write_once = Files.write_once
+
+    def write(self: Files, address: str, data: bytes) -> bool:
+        if address.endswith(before):
+            monkeypatch.setattr(Files, "write_once", write_once)
+            with suppress(RunRefused):
+                won.append(claim(files, second).run)
+        return write_once(self, address, data)
+
+    monkeypatch.setattr(Files, "write_once", write)
+    with suppress(RunRefused):
+        won.append(claim(files, first).run)
+    return won
+
+
 @pytest.mark.parametrize("before", ["begin.json", "attempt-001.json"])
 @pytest.mark.parametrize("codebook", ["cap@1", "manifesto@1"])
 def test_of_two_claims_one_of_which_overtakes_the_other_one_wins(
     files: Files, monkeypatch: pytest.MonkeyPatch, before: str, codebook: str
 ) -> None:
-    won: list[str] = []
-    write_once = Files.write_once
-
-    def overtaken(self: Files, address: str, data: bytes) -> bool:
-        if address.endswith(before):
-            monkeypatch.setattr(Files, "write_once", write_once)
-            with suppress(RunRefused):
-                won.append(claim(files, codebook).run)
-        return write_once(self, address, data)
-
-    monkeypatch.setattr(Files, "write_once", overtaken)
-    with suppress(RunRefused):
-        won.append(claim(files).run)
     # BUG: a run counts as older than one that began after it but was written first, and that one has won already;
     # and _begin does not look whether its own attempt was written.
+    won = overtaken(files, monkeypatch, before, "cap@1", codebook)
     assert len(won) == 1
     assert [run.begin.run for run in Ledger(files).runs() if run.state == "running"] == won
 
 
-def test_a_run_that_is_being_taken_over_is_not_settled_by_another(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_is_taken_over_is_not_settled_by_another(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     by_hand(files, "r1", "elsewhere", datetime.now(UTC) - timedelta(hours=1))
-    won: list[str] = []
-    write_once = Files.write_once
-
-    def overtaken(self: Files, address: str, data: bytes) -> bool:
-        if address.endswith("end.json"):
-            monkeypatch.setattr(Files, "write_once", write_once)
-            with suppress(RunRefused):
-                won.append(claim(files).run)
-        return write_once(self, address, data)
-
-    monkeypatch.setattr(Files, "write_once", overtaken)
-    with suppress(RunRefused):
-        won.append(claim(files, "manifesto@1").run)
     # BUG: a claim settles a dead run, and deletes its staging area, without having claimed it.
-    assert len(won) == 1
+    assert len(overtaken(files, monkeypatch, "end.json", "manifesto@1", "cap@1")) == 1

@@ -115,9 +115,10 @@ def test_a_run_killed_within_a_commit_is_finished_by_settle(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(publication if point == "Ledger" else tables, point, die)
-        carry_out(files, begin, written)
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(files, begin, written)
     assert_published(files, settle(files, run_of(begin)), {"rejections": 0, "codings": 1})
 
 

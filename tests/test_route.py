@@ -101,6 +101,7 @@ def test_portions_are_as_few_as_the_limits_allow_and_even(weights: list[tuple[in
         ([(50, 1), (50, 1)], [[0, 1]]),
         ([(50, 1), (50, 1), (1, 1)], [[0], [1, 2]]),
         ([(1, 100), (1, 100)], [[0], [1]]),
+        ([(1, 10), (1, 30), (1, 60), (1, 100)], [[0, 1, 2], [3]]),
         ([(40, 0)] * 4, [[0, 1], [2, 3]]),
     ],
 )
@@ -135,8 +136,8 @@ def test_every_slice_is_in_one_unit_with_its_own_decision() -> None:
         (decision,) = {piece.group: DECISIONS[piece.group] for piece in unit.slices}.values()
         card = decision.route.card if decision.route else None
         assert (unit.model, unit.revision) == ((card.model, card.revision) if card else ("", ""))
-        assert (unit.reason, unit.detail) == (decision.reason, decision.detail)
-        assert set(unit.routes) == {decision.route.reason if decision.route else ""}
+        assert unit.reason == decision.reason
+        assert set(unit.routes) == {decision.route.reason if decision.route else decision.detail}
         assert len(unit.routes) == len(unit.slices)
 
 
@@ -157,16 +158,15 @@ def test_two_models_never_share_a_unit() -> None:
     ]
 
 
-def test_rejecting_units_are_apart_by_reason_and_detail() -> None:
+def test_rejecting_units_are_apart_by_reason_and_hold_the_detail_of_each_slice() -> None:
     groups = [Group(language, "media") for language in ("am", "ka", "ti", "und")]
     says = [("no model", "for am"), ("no model", "for ka"), ("no model", "for am"), ("undetermined language", "")]
     decisions = {group: Decision(None, *words) for group, words in zip(groups, says, strict=True)}
     pieces = [Slice("grouped/a", number, group, 1, 1) for number, group in enumerate(groups)]
     units = make_units(pieces, "cap@1", decisions)
-    assert [(unit.reason, unit.detail, unit.slices) for unit in units] == [
-        ("no model", "for am", (pieces[0], pieces[2])),
-        ("no model", "for ka", (pieces[1],)),
-        ("undetermined language", "", (pieces[3],)),
+    assert [(unit.reason, unit.slices, unit.routes) for unit in units] == [
+        ("no model", tuple(pieces[:3]), ("for am", "for ka", "for am")),
+        ("undetermined language", (pieces[3],), ("",)),
     ]
 
 

@@ -63,9 +63,14 @@ def test_a_file_without_rows_is_not_kept(files: Files) -> None:
 
 def test_a_file_whose_block_raises_is_not_kept(files: Files) -> None:
     staging = Staging(files, "r1", "a1")
-    with pytest.raises(KeyError), staging.file("documents", {"source": "s"}, "0") as file:
-        file.write(some("1"))
-        raise KeyError
+
+    def broken() -> None:
+        with staging.file("documents", {"source": "s"}, "0") as file:
+            file.write(some("1"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        broken()
     assert (staging.staged, files.find("")) == ([], [])
 
 

@@ -73,7 +73,7 @@ def test_publishing_twice_changes_nothing(files: Files) -> None:
 def test_the_second_run_on_the_same_base_is_refused_and_leaves_nothing(files: Files) -> None:
     before = publish_rows(files, "r1", "documents", [(S, one("1"))])
     staged = stage(files, "r2", "documents", S, one("2"))
-    with pytest.raises(PublishConflict, match="run r2 cannot publish to .*documents: another run has published there"):
+    with pytest.raises(PublishConflict, match=r"run r2 cannot publish to .*documents: another run has published there"):
         publish(files, "documents", "r2", [staged], [], ABSENT)
     assert snapshot(files, "documents") == before
     assert parquet_on_disk(files) == [staged.staged, "documents/source=s/r1-0.parquet"]

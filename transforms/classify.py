@@ -112,14 +112,14 @@ def codings(rows: pa.Table, found: Prediction, classifier: Classifier, settings:
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
-def rejections(rows: pa.Table, book: str, reasons: list[str], detail: str, run: str) -> pa.Table:
-    """Return the Rejections of rows, each with its own reason."""
+def rejections(rows: pa.Table, book: str, reasons: list[str], run: str) -> pa.Table:
+    """Return the Rejections of rows, each with its own reason and, from its column ``route``, its detail."""
     size = rows.num_rows
     schema = schema_of(Rejection)
-    constants = {"file": None, "row": None, "codebook": book, "detail": detail, "run": run, "step": _STEP}
+    constants = {"file": None, "row": None, "codebook": book, "run": run, "step": _STEP}
     columns = {name: pa.array([value] * size, schema.field(name).type) for name, value in constants.items()}
     columns |= {name: rows[name] for name in ("document_id", "version", "id", "language", "domain")}
-    columns["reason"] = pa.array(reasons, pa.string())
+    columns |= {"reason": pa.array(reasons, pa.string()), "detail": rows["route"]}
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
@@ -155,19 +155,18 @@ def classify(
     """Code every row of a Unit or reject it with a reason; stage both; return the counts."""
     rows = _read_unit(files, unit)
     if not unit.model:
-        rejected = rejections(rows, unit.codebook, [unit.reason] * rows.num_rows, unit.detail, settings.run)
+        rejected = rejections(rows, unit.codebook, [unit.reason] * rows.num_rows, settings.run)
         return _stage(staging, unit, None, rejected)
     classifier = pool.classifier(registry.card(unit.model, unit.revision))
     found = predict(rows, classifier)
-    bad = np.array([reason is not None for reason in found.rejections], np.bool_)
-    good = ~bad
+    good = np.array([reason is None for reason in found.rejections], np.bool_)
     kept = Prediction(found.probabilities[good], found.windows[good], found.truncated[good], ())
     coded = codings(rows.filter(pa.array(good)), kept, classifier, settings)
+    bad = rows.filter(pa.array(~good))
+    details = pc.binary_join_element_wise(classifier.card.name, bad["route"], ": ")
+    bad = bad.set_column(bad.schema.get_field_index("route"), "route", details)
     reasons = [reason for reason in found.rejections if reason is not None]
-    detail = f"by model {classifier.card.name}"
-    return _stage(
-        staging, unit, coded, rejections(rows.filter(pa.array(bad)), unit.codebook, reasons, detail, settings.run)
-    )
+    return _stage(staging, unit, coded, rejections(bad, unit.codebook, reasons, settings.run))
 
 
 def read_receipt(files: Files, run: str, unit: str) -> Receipt | None:

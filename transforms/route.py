@@ -57,30 +57,31 @@ def portion(slices: Sequence[Slice], rows: int, characters: int) -> list[tuple[S
     return [tuple(piece for _, piece in part) for _, part in groupby(cut, key=lambda pair: pair[0])]
 
 
-def _unit(book: str, decision: Decision, slices: tuple[Slice, ...], routes: tuple[str, ...]) -> Unit:
-    card = decision.route.card if decision.route else None
+def _unit(book: str, slices: tuple[Slice, ...], decisions: Mapping[Group, Decision]) -> Unit:
+    first = decisions[slices[0].group]
+    card = first.route.card if first.route else None
     model, revision, weights = (card.model, card.revision, card.digest) if card else ("", "", "")
     places = (f"{piece.grouped} {piece.row_group} {piece.rows}" for piece in slices)
-    name = digest(book, model, revision, weights, decision.reason, *places)[:16]
-    return Unit(name, book, model, revision, slices, routes, decision.reason, decision.detail)
+    name = digest(book, model, revision, weights, first.reason, *places)[:16]
+    found = (decisions[piece.group] for piece in slices)
+    routes = tuple(decision.route.reason if decision.route else decision.detail for decision in found)
+    return Unit(name, book, model, revision, slices, routes, first.reason)
 
 
 def make_units(slices: Iterable[Slice], book: str, decisions: Mapping[Group, Decision]) -> list[Unit]:
     """Portion Slices into Units: one model each, or one reason for rejecting; the same for any order of the Slices."""
 
-    def destination(piece: Slice) -> tuple[str, str, str]:
+    def destination(piece: Slice) -> tuple[str, str]:
         decision = decisions[piece.group]
-        return (decision.route.card.name if decision.route else "", decision.reason, decision.detail)
+        return (decision.route.card.name if decision.route else "", decision.reason)
 
     units = []
     ordered = sorted(set(slices), key=lambda piece: (destination(piece), piece.group, piece))
     for _, part in groupby(ordered, key=destination):
         pieces = list(part)
-        first = decisions[pieces[0].group]
-        kind = first.route.card.kind if first.route else ""
-        for cut in portion(pieces, UNIT_ROWS, UNIT_CHARACTERS[kind]):
-            routes = (decisions[piece.group].route for piece in cut)
-            units.append(_unit(book, first, cut, tuple(route.reason if route else "" for route in routes)))
+        route = decisions[pieces[0].group].route
+        cuts = portion(pieces, UNIT_ROWS, UNIT_CHARACTERS[route.card.kind if route else ""])
+        units += [_unit(book, cut, decisions) for cut in cuts]
     return units
 
 
