@@ -1,9 +1,14 @@
-"""A classify that is killed when half of its Units are done, and the same command again: what is reused, what redone."""
+"""A classify that is killed when half of its Units are done, and the same command again: what is reused, what redone.
+
+A Unit is reused if its published files were written before the kill, redone if it was begun before the kill and is not
+reused.
+"""
 
 import argparse
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -18,32 +23,28 @@ from storage.tables import dataset, snapshot
 from transforms.route import read_plan
 
 
-def _receipts(root: Path) -> set[str]:
-    return {path.stem for path in root.glob("_staging/*/receipts/*.json")}
+def _units(files: list[Path]) -> set[str]:
+    return {path.stem.rsplit("-", 1)[-1] for path in files}
 
 
-def _started(root: Path) -> set[str]:
-    return {path.stem.rsplit("-", 1)[-1] for path in root.glob("_staging/*/attempt-*/**/*.parquet")}
+def _plan(files: Files) -> Plan | None:
+    runs = [found.begin.run for found in Ledger(files).runs() if found.begin.kind == "classify"]
+    return read_plan(files, runs[-1]) if runs else None
 
 
-def kill_at_half(root: Path) -> tuple[Plan, set[str], set[str]]:
-    """Start classify, kill it when half of its Units have a Receipt; return the plan, the Units done and those begun."""
-    with subprocess.Popen(
-        command("classify", "--root", str(root)), start_new_session=True, stdout=subprocess.DEVNULL
-    ) as process:
+def kill_at_half(root: Path) -> tuple[Plan, set[str]]:
+    """Start classify, kill it when half of its Units have a Receipt; return the plan and the Units it had begun."""
+    words = command("classify", "--root", str(root))
+    with subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL) as process:
         plan = None
         while process.poll() is None:
-            (run_begun,) = (found for found in Ledger(Files(str(root))).runs() if found.begin.kind == "classify") or (
-                None,
-            )
-            plan = plan or (read_plan(Files(str(root)), run_begun.begin.run) if run_begun else None)
-            if plan and 2 * len(_receipts(root)) >= len(plan.units):
+            plan = plan or _plan(Files(str(root)))
+            if plan and 2 * len(list(root.glob("_staging/*/receipts/*.json"))) >= len(plan.units):
                 os.killpg(process.pid, signal.SIGKILL)
-                break
+                process.wait()
+                return plan, _units(list(root.glob("_staging/*/attempt-*/**/*.parquet")))
             time.sleep(0.01)
-    assert plan is not None
-    done = _receipts(root)
-    return plan, done, _started(root) - done
+    sys.exit("classify ended before half of its units were seen done")
 
 
 def main() -> None:
@@ -53,21 +54,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file, root = Path(folder) / "texts.csv", Path(folder) / "root"
         write_csv(file, count)
-        assert run("import", str(file), "--root", str(root), "--source", "bench").code == 0
-        plan, done, begun = kill_at_half(root)
-        assert run("classify", "--root", str(root)).code == 0
-        files = Files(str(root))
+        run("import", str(file), "--root", str(root), "--source", "bench")
+        plan, begun = kill_at_half(root)
+        killed = time.time()
+        run("classify", "--root", str(root))
+        published = [path for name in ("codings", "rejections") for path in root.glob(f"{name}/**/*.parquet")]
+        reused = _units([path for path in published if path.stat().st_mtime < killed])
         rows: Counter[str] = Counter()
         for name in ("codings", "rejections"):
-            rows.update(dataset(files, snapshot(files, name)).to_table(["document_id"])["document_id"].to_pylist())
-    table(("units", "done at the kill", "in hand", "documents"), [(len(plan.units), len(done), len(begun), count)])
-    last_line(
-        units=len(plan.units),
-        reused=len(done),
-        redone=len(begun),
-        lost=count - len(rows),
-        doubled=sum(number > 1 for number in rows.values()),
+            found = dataset(Files(str(root)), snapshot(Files(str(root)), name)).to_table(["document_id"])
+            rows.update(found["document_id"].to_pylist())
+    redone = begun - reused
+    table(
+        ("units", "begun", "reused", "redone", "documents"),
+        [(len(plan.units), len(begun), len(reused), len(redone), count)],
     )
+    doubled = sum(number > 1 for number in rows.values())
+    last_line(units=len(plan.units), reused=len(reused), redone=len(redone), lost=count - len(rows), doubled=doubled)
 
 
 if __name__ == "__main__":

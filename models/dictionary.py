@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ahocorasick
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ _WORDS = re.compile(r"\w+")
 
 
 def fold(text: str) -> str:
-    """Return the text's words without case or combining marks, a space before, between and after them.
+    """Return the text's words without case, combining marks or soft hyphens, with a space round each.
 
     Words are runs of letters, digits and '_'. NFKD takes the accents off é and ő; ß becomes ss; æ and ø stay.
     """
@@ -27,7 +28,7 @@ def fold(text: str) -> str:
 
 
 def _is_base(character: str) -> bool:
-    return not unicodedata.combining(character)
+    return not unicodedata.combining(character) and unicodedata.category(character) != "Cf"
 
 
 class _Terms:
@@ -83,10 +84,11 @@ class DictionaryClassifier:
     def _read(self, language: str) -> _Terms:
         path = Path(self.card.address) / f"{language}.toml"
         try:
-            terms = tomllib.loads(path.read_text(encoding="utf-8"))["terms"]
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            terms = msgspec.convert(data["terms"], dict[str, list[str]])
         except FileNotFoundError:
             raise ModelError(f"model {self.card.name}: {path} is missing, but the card codes {language!r}") from None
-        except (tomllib.TOMLDecodeError, KeyError, UnicodeDecodeError) as error:
+        except (KeyError, ValueError) as error:
             raise ModelError(f"model {self.card.name}: {path} is not a TOML file with [terms]: {error}") from error
         return _Terms(terms, self.card.codes, str(path))
 

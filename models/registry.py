@@ -4,13 +4,12 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from models.classifier import ModelError
 from schemas.codebook import codebook
-from schemas.group import DOMAINS, Group
+from schemas.group import UNDETERMINED, Group
 from schemas.model_card import ANY, ModelCard, Route
 
 STARTER = Path(__file__).parent / "starter"
@@ -61,6 +60,12 @@ class Registry:
             if names.count(name) > 1:
                 raise ModelError(f"model {name} has {names.count(name)} cards; keep one")
         self.routes = {(book, language, domain): self._card(model) for book, language, domain, model in routes}
+        for (book, language, _), card in self.routes.items():
+            if card.codebook != book or language not in card.languages:
+                raise ModelError(
+                    f"{ROUTES} gives {book} in language={language} to {card.model}, "
+                    f"which codes {card.codebook} in {', '.join(card.languages)}"
+                )
         if len(self.routes) < len(routes):
             raise ModelError(f"{ROUTES}: a (codebook, language, domain) stands twice")
 
@@ -102,19 +107,23 @@ class Registry:
 
 
 def _read_routes(folder: Path) -> list[tuple[str, str, str, str]]:
+    """Read the rows ``[[route]]`` with codebook, language, domain (or ``*``) and model, if there is such a file."""
     path = folder / ROUTES
     if not path.exists():
         return []
     try:
-        rows: list[dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8")).get("route", [])
-        return [_route(row) for row in rows]
+        found = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), dict[str, list[dict[str, str]]])
+        if set(found) - {"route"}:
+            raise ValueError(f"unknown tables {sorted(set(found) - {'route'})}; allowed: [[route]]")
+        return [_route(row) for row in found.get("route", [])]
     except (KeyError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
 
 
-def _route(row: dict[str, Any]) -> tuple[str, str, str, str]:
-    if row["domain"] not in DOMAINS and row["domain"] != ANY:
-        raise ValueError(f"unknown domain {row['domain']!r}; domains: *, {', '.join(DOMAINS)}")
+def _route(row: dict[str, str]) -> tuple[str, str, str, str]:
+    if set(row) != {"codebook", "language", "domain", "model"}:
+        raise ValueError(f"a route has codebook, language, domain and model, but here: {', '.join(sorted(row))}")
+    Group(row["language"], UNDETERMINED if row["domain"] == ANY else row["domain"])
     return codebook(row["codebook"]).id, row["language"], row["domain"], row["model"]
 
 

@@ -240,9 +240,9 @@ class TransformerClassifier:
         np.add.at(sums, rows, self._shares([ids for _, ids in windows]) * own[:, None])
         tokens = np.bincount(rows, own, minlength=len(texts))
         means = sums / np.maximum(tokens, 1)[:, None]
-        finite = np.isfinite(means).all(axis=1)
+        finite = np.asarray(np.isfinite(means).all(axis=1))
         rejections = np.full(len(texts), None, object)
-        for reason, concerned in ((NOT_FINITE, ~finite), (NO_TOKENS, np.equal(tokens, 0)), (UNDECODABLE, ~readable)):
+        for reason, concerned in ((NOT_FINITE, ~finite), (NO_TOKENS, tokens == 0), (UNDECODABLE, ~readable)):
             rejections[concerned] = reason
         return Prediction(
             probabilities=np.where(finite[:, None], means, 0).astype(np.float32),

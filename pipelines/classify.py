@@ -128,6 +128,14 @@ def _prepare(files: Files, claim: Claim, books: Sequence[str], max_rejected: flo
     return Publication((*staged, *rest.staged), tuple(replaced), "failed" if detail else "done", counts, detail)
 
 
+def _import(options: importing.Options) -> int:
+    earlier = importing.earlier_run(options)
+    if earlier is None:
+        return importing.run(options)
+    print(f"{', '.join(options.files)}: imported by run {earlier}")
+    return 0
+
+
 def run(options: Options, beam_flags: list[str]) -> int:
     """Run the command; return the exit code."""
     try:
@@ -136,10 +144,8 @@ def run(options: Options, beam_flags: list[str]) -> int:
         raise ConfigurationError(str(error)) from error
     detection, registry = options.detection.settings(), open_registry(options.models)
     files = Files(options.root)
-    if options.input:
-        code = importing.run(importing.Options(options.input, options.root, options.source))
-        if code:
-            return code
+    if options.input and (code := _import(importing.Options(options.input, options.root, options.source))):
+        return code
     shards_of(files, None)
     with claimed(files, "classify", _parameters(options, books, detection, registry)) as claim:
         if claim.resumed:

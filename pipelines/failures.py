@@ -3,6 +3,7 @@
 import re
 
 from models.classifier import ModelError
+from schemas.version import VersionMismatch
 from storage.files import AddressError, StorageError
 from storage.ledger import RunRefused
 from storage.uploads import UploadError
@@ -12,18 +13,10 @@ class ConfigurationError(ValueError):
     """Options that name what there is not, or that do not go together."""
 
 
-class RunFailed(RuntimeError):
-    """A Run that came to its end but not to what it is for."""
-
-
-_USAGE = (AddressError, ConfigurationError, ModelError, UploadError)
-_FAILED = (RunFailed, RunRefused, StorageError)
-_WORKER = re.compile(
-    r"^(?:[\w.]+\.)?("
-    + "|".join(kind.__name__ for kind in (*_USAGE, *_FAILED, *StorageError.__subclasses__()))
-    + r"): (.*)$",
-    re.MULTILINE,
-)
+_USAGE: tuple[type[Exception], ...] = (AddressError, ConfigurationError, ModelError, UploadError)
+_FAILED: tuple[type[Exception], ...] = (RunRefused, StorageError, VersionMismatch)
+_NAMES = "|".join(kind.__name__ for kind in (*_USAGE, *_FAILED, *StorageError.__subclasses__()))
+_WORKER = re.compile(rf"^(?:[\w.]+\.)?({_NAMES}): (.*)$", re.MULTILINE)
 
 
 def _on_worker(error: BaseException) -> tuple[str, str] | None:

@@ -20,10 +20,11 @@ from schemas.group import domain_named
 from schemas.run import Count, CountKey, Counts
 from storage.files import Files
 from storage.identity import verdicts
-from storage.ledger import Claim
+from storage.ledger import Claim, Ledger
 from storage.publication import Publication
 from storage.shards import StagedParquet, Staging
 from storage.tables import dataset, snapshot
+from storage.upload_pieces import is_text
 from storage.uploads import Upload, open_upload
 from transforms.deduplicate import (
     Candidates,
@@ -136,6 +137,9 @@ def _check(options: Options) -> None:
         raise ConfigurationError(str(error)) from error
     if not options.files:
         raise ConfigurationError("no file is named: babelbeam import FILE… --root ROOT --source NAME")
+    for file in options.files:
+        if not is_text(file):
+            raise ConfigurationError(f"the name of the file {file!r} is not UTF-8; rename it")
     if options.language and normalise_language(options.language) is None:
         raise ConfigurationError(f"--language {options.language!r} is not a language of BCP 47 such as hu or pt-BR")
     if options.domain and domain_named(options.domain) is None:
@@ -206,14 +210,14 @@ class _Import:
         files, run, replace = self._files, self._claim.run, self._options.replace
         inputs = self._claim.begin.inputs
         documents = snapshot(files, "documents", inputs["documents"])
-        with verdicts(files, all_keys(files, self._candidates), documents) as decided:
+        with verdicts(files, all_keys(files, self._candidates), documents, replace=replace) as decided:
             for part in self._candidates:
                 mine = decided.between(part.first, part.first + part.rows - 1)
                 self._counts += deduplicate(
                     files, part, mine, outputs, self._staging, run, self._options.source, replace=replace
                 )
             known = dataset(files, snapshot(files, "annotations", inputs["annotations"]))
-            new = decided.annotations(all_annotations(files, self._candidates), known, replace=replace)
+            new = decided.annotations(all_annotations(files, self._candidates), known)
         for book in pc.unique(new["codebook"]).to_pylist():
             rows = new.filter(pc.equal(new["codebook"], book))
             self._staging.write("annotations", {"codebook": book}, "annotations", rows)
@@ -223,6 +227,18 @@ class _Import:
 def _parameters(options: Options) -> dict[str, str]:
     values = {name: str(value) for name, value in vars(options).items() if name not in ("files", "root")}
     return {"files": "; ".join(_fingerprint(file) for file in options.files), **values}
+
+
+def earlier_run(options: Options) -> str | None:
+    """Return the id of the run that has imported these very files in this very way, or None."""
+    _check(options)
+    for file in options.files:
+        open_upload(file, encoding=options.encoding)
+    parameters = _parameters(options)
+    for found in Ledger(Files(options.root)).runs():
+        if (found.begin.kind, found.begin.parameters, found.state) == ("import", parameters, "done"):
+            return found.begin.run
+    return None
 
 
 def run(options: Options) -> int:

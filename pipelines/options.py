@@ -28,9 +28,7 @@ def parse(kind: type[Options], argv: list[str], name: str, *, with_beam: bool) -
     try:
         if not with_beam:
             return tyro.cli(kind, args=argv, prog=prog, description=says, config=config), []
-        options, rest = tyro.cli(
-            kind, args=argv, prog=prog, description=says, config=config, return_unknown_args=True
-        )
+        options, rest = tyro.cli(kind, args=argv, prog=prog, description=says, config=config, return_unknown_args=True)
         _check_beam_flags(rest, prog)
     except SystemExit as stop:
         raise UsageError(stop.code if isinstance(stop.code, int) else 2) from None

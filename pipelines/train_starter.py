@@ -66,19 +66,17 @@ _OTHER_LANGUAGE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class TrainStarterOptions:
+class Options:
     """Train the domain detector that ships with the package again, from labelled texts, byte for byte.
 
-    Example: python -m pipelines train-starter --data ../shared/data
+    Examples:
+      babelbeam train-starter --data texts
     """
 
     data: str
-    """the folder of labelled texts, <task>/<source>.parquet, as its DATA.md describes"""
+    """Folder of labelled texts, <task>/<source>.parquet, with text, language, domain, label, source, license."""
     out: str = str(STARTER)
-    """the folder of starter models; domain-detector/ in it is written"""
-
-
-Options = TrainStarterOptions
+    """Folder of starter models; domain-detector/ in it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class _Row:
     source: str
 
 
-def run(options: TrainStarterOptions) -> int:
+def run(options: Options) -> int:
     """Train the detector, write its weights and its card, and print how well it does; return 0.
 
     Raises ValueError where the folder holds no labelled texts.

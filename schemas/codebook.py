@@ -20,8 +20,10 @@ class Code:
     def __post_init__(self) -> None:
         if not isinstance(self.code, str) or not re.fullmatch(r"[a-z0-9][a-z0-9 _-]*", self.code):
             raise ValueError(f"code {self.code!r} is not a string of a-z, 0-9, ' ', '_' and '-'")
-        if not self.name.strip():
-            raise ValueError(f"code {self.code!r} has no name")
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise ValueError(f"code {self.code!r}: name {self.name!r} is not a name")
+        if not all(isinstance(alias, str) for alias in self.aliases):
+            raise ValueError(f"code {self.code!r}: aliases {list(self.aliases)} are not all strings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,24 @@ def read_codebook(file: Traversable) -> Codebook:
     """Read one codebook file; raise ValueError, naming the file, where it is malformed."""
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
-        codes = tuple(Code(row["code"], row["name"], tuple(row.get("aliases", ()))) for row in data["codes"])
+        _check_keys(data, {"name", "version", "title", "origin", "codes"})
+        codes = tuple(_read_code(row) for row in data["codes"])
         return Codebook(data["name"], data["version"], data["title"], data["origin"], codes)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"codebook file {file.name}: {error!r}") from error
+
+
+def _check_keys(row: dict[str, object], allowed: set[str]) -> None:
+    if row.keys() - allowed:
+        raise ValueError(f"unknown keys {sorted(row.keys() - allowed)}; allowed: {', '.join(sorted(allowed))}")
+
+
+def _read_code(row: dict[str, str]) -> Code:
+    _check_keys({**row}, {"code", "name", "aliases"})
+    aliases: object = row.get("aliases", [])
+    if not isinstance(aliases, list):
+        raise TypeError(f"code {row['code']!r}: aliases {aliases!r} are not a list")
+    return Code(row["code"], row["name"], tuple(aliases))
 
 
 @cache
@@ -93,6 +109,8 @@ def codebooks() -> dict[str, Codebook]:
     """Return every Codebook that ships with the package by id, sorted by id."""
     folder = files("schemas") / "codebooks"
     books = [read_codebook(file) for file in folder.iterdir() if file.name.endswith(".toml")]
+    if len({book.id for book in books}) < len(books):
+        raise ValueError(f"two codebook files have one id: {sorted(book.id for book in books)}")
     return {book.id: book for book in sorted(books, key=lambda book: book.id)}
 
 

@@ -36,7 +36,7 @@ _ALIASES = {alias: name for name, aliases in DOMAINS.items() for alias in (name,
 
 def domain_named(value: str) -> str | None:
     """Return the domain that ``value`` names, by name or alias in any case, or None where it names none."""
-    return _ALIASES.get(re.sub(r"[\s_-]+", " ", value).strip().casefold())
+    return _ALIASES.get(re.sub(r"[\s_\u2010\u2011-]+", " ", value).strip().casefold())
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -57,24 +57,30 @@ class ModelCard:
     settings: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not self.model or not self.revision:
+            raise ValueError("a card names its model and its revision")
         if self.kind not in get_args(ModelKind):
             raise ValueError(f"model {self.model}: kind {self.kind!r}; allowed: {', '.join(get_args(ModelKind))}")
-        for domain in self.domains:
-            if domain not in DOMAINS and domain != ANY:
-                raise ValueError(f"model {self.model}: unknown domain {domain!r}; domains: *, {', '.join(DOMAINS)}")
-        if not self.languages or not self.domains:
-            raise ValueError(f"model {self.model}: a card names at least one language and one domain")
-        for language in self.languages:
-            Group(language, UNDETERMINED)
         if not 0 <= self.stride < self.max_tokens:
             raise ValueError(
                 f"model {self.model}: stride={self.stride} but should be in [0, max_tokens={self.max_tokens})"
             )
+        for name in ("languages", "domains", "codes"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"model {self.model}: {name} {list(values)} should be at least one, each once")
+        self._check_groups()
         self._check_codes()
 
+    def _check_groups(self) -> None:
+        for domain in self.domains:
+            if domain not in DOMAINS and domain != ANY:
+                raise ValueError(f"model {self.model}: unknown domain {domain!r}; domains: *, {', '.join(DOMAINS)}")
+        for language in self.languages:
+            if Group(language, UNDETERMINED).language == UNDETERMINED:
+                raise ValueError(f"model {self.model}: no model codes an undetermined language")
+
     def _check_codes(self) -> None:
-        if len(set(self.codes)) != len(self.codes):
-            raise ValueError(f"model {self.model}: a code stands twice in its index-to-code list {list(self.codes)}")
         known = codebook(self.codebook)
         strange = [code for code in self.codes if code not in known]
         if strange:

@@ -8,6 +8,10 @@ PACKAGES = ("schemas", "storage", "models", "transforms", "scrapers", "pipelines
 """The packages of BabelBeam, which setup.py installs and workers must hold in the same version."""
 
 
+class VersionMismatch(RuntimeError):
+    """A worker runs other code than the submitter."""
+
+
 @cache
 def code_version() -> str:
     """Return 12 hexadecimal digits of every source and data file of PACKAGES, names and contents."""
@@ -19,3 +23,12 @@ def code_version() -> str:
                 state.update(f"{path.relative_to(root)}\0".encode())
                 state.update(blake2b(path.read_bytes()).digest())
     return state.hexdigest()
+
+
+def check_version(expected: str) -> None:
+    """Raise VersionMismatch unless this process runs the submitter's code."""
+    if code_version() != expected:
+        raise VersionMismatch(
+            f"this worker runs BabelBeam {code_version()} but the run was started with {expected}; "
+            "install the same code on every worker"
+        )

@@ -36,8 +36,9 @@ class Slice:
 class Unit:
     """Slices and the model for them: small enough to redo, big enough to be worth a model.
 
-    ``unit`` is a digest of all the rest. ``routes`` holds, for each Slice, the reason for its Route. Where no model may
-    code them, ``model`` is empty, every row is a Rejection for ``reason``, and ``routes`` holds the details.
+    ``unit`` is a digest of the model, the Codebook and the Slices. ``routes`` holds, for each Slice, the reason for
+    its Route. Where no model may code them, ``model`` is empty, every row is a Rejection for ``reason``, and
+    ``routes`` holds the details.
     """
 
     unit: str

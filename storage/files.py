@@ -27,6 +27,10 @@ class StorageError(OSError):
     """Storage cannot do what is asked of it; the message says what, where, and what to do."""
 
 
+class LostFile(StorageError):
+    """A file that was staged is nowhere any more."""
+
+
 @cache
 def _filesystem(root: str) -> tuple[fsspec.AbstractFileSystem, str]:
     filesystem, path = fsspec.core.url_to_fs(root)
@@ -154,7 +158,8 @@ class Files:
             except FileExistsError:
                 return False
             finally:
-                self.filesystem.rm_file(temporary)
+                if os.path.exists(temporary):  # noqa: PTH110 - these are plain paths
+                    os.remove(temporary)  # noqa: PTH107 - these are plain paths
             return True
 
     def _create(self, address: str, data: bytes) -> bool:
@@ -207,13 +212,11 @@ class Files:
     def put_in_place(self, staged: str, final: str) -> None:
         """Give a staged file its final place, replacing what is there; doing it again changes nothing.
 
-        Raises StorageError where the file is in neither place.
+        Raises LostFile where the file is in neither place.
         """
         if not self.exists(staged):
             if not self.exists(final):
-                raise StorageError(
-                    f"{self.url(staged)} is gone and {self.url(final)} is not there: was staging deleted?"
-                )
+                raise LostFile(f"{self.url(staged)} is gone and {self.url(final)} is not there: was staging deleted?")
             return
         with _explained("write", self.url(final)):
             self.filesystem.makedirs(posixpath.dirname(self.path(final)), exist_ok=True)

@@ -27,23 +27,23 @@ CREATE TABLE verdicts AS WITH latest AS (
     SELECT document_id, max(version) AS version, arg_max(text_digest, version) AS text_digest,
            arg_max(run, version) AS run
     FROM documents WHERE document_id IN (SELECT document_id FROM keys) GROUP BY document_id
+), compared AS (
+    SELECT k.*, coalesce(l.version, 0) AS version, 'run ' || l.run AS published,
+           CASE WHEN l.document_id IS NULL THEN 'new' WHEN k.text_digest = l.text_digest THEN 'duplicate'
+                ELSE 'changed' END AS verdict
+    FROM keys k LEFT JOIN latest l USING (document_id)
 ), firsts AS (
     SELECT document_id, min(sequence) AS sequence, arg_min(text_digest, sequence) AS text_digest,
            arg_min(file || ' row ' || row, sequence) AS place
-    FROM keys GROUP BY document_id
+    FROM compared WHERE verdict = 'new' OR verdict = 'changed' AND $replace GROUP BY document_id
 )
-SELECT k.sequence, k.document_id, k.file, k.row,
-    CASE WHEN k.sequence > f.sequence THEN
-        CASE WHEN k.text_digest = f.text_digest THEN 'duplicate' ELSE 'repeated' END
-    WHEN l.document_id IS NULL THEN 'new'
-    WHEN k.text_digest = l.text_digest THEN 'duplicate'
-    ELSE 'changed' END AS verdict,
-    CASE WHEN k.sequence > f.sequence THEN f.place ELSE 'run ' || l.run END AS earlier,
-    coalesce(l.version, 0) AS version
-FROM keys k JOIN firsts f USING (document_id) LEFT JOIN latest l USING (document_id)
-WHERE verdict <> 'new'
+SELECT c.sequence, document_id, c.file, c.row, c.version,
+    CASE WHEN f.sequence IS NULL OR c.verdict = 'duplicate' OR c.sequence = f.sequence THEN c.verdict
+         WHEN c.text_digest = f.text_digest THEN 'duplicate' ELSE 'repeated' END AS verdict,
+    CASE WHEN f.sequence IS NULL OR c.verdict = 'duplicate' OR c.sequence = f.sequence THEN c.published
+         ELSE f.place END AS earlier
+FROM compared c LEFT JOIN firsts f USING (document_id)
 """
-
 _ANNOTATIONS = """
 SELECT arg_min(COLUMNS(c.* EXCLUDE (sequence)), c.sequence) FROM candidates c
 WHERE NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.sequence = c.sequence AND v.verdict IN ({refused}))
@@ -56,35 +56,40 @@ GROUP BY c.document_id, c.codebook, c.coder
 class Verdicts:
     """What is to become of an import's rows that are not simply new."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, replace: bool) -> None:
         self._connection = connection
+        self._replace = replace
 
     def between(self, first: int, last: int) -> pa.Table:
         """Return the verdicts on the rows numbered ``first`` to ``last``, both included, by number.
 
-        Columns: sequence, document_id, file, row, verdict (``duplicate``: the text is known under this id;
-        ``repeated``: an earlier row has the id with another text; ``changed``: a published document has), earlier
-        (where that stands) and version (the newest published, 0 for none).
+        Columns: sequence, document_id, file, row, verdict (``duplicate``: the text is published under this id
+        or taken; ``repeated``: an earlier row was taken with another text; ``changed``: the published text is another),
+        earlier (where that stands) and version (the newest published, 0 for none).
         """
-        sql = "SELECT * FROM verdicts WHERE sequence BETWEEN ? AND ? ORDER BY sequence"
+        sql = "SELECT * FROM verdicts WHERE verdict <> 'new' AND sequence BETWEEN ? AND ? ORDER BY sequence"
         return arrow(self._connection, sql, first, last)
 
-    def annotations(self, candidates: ds.Dataset, published: ds.Dataset, *, replace: bool) -> pa.Table:
-        """Return the candidate annotations that are new, of rows that are new, known or, with ``replace``, changed.
+    def annotations(self, candidates: ds.Dataset, published: ds.Dataset) -> pa.Table:
+        """Return the candidate annotations that are new, of rows whose text is taken or published under their id.
 
         A coder's second code for a document under a codebook is not taken.
         """
         self._connection.register("candidates", candidates)
         self._connection.register("published", published)
-        refused = "'repeated'" if replace else "'repeated', 'changed'"
+        refused = "'repeated'" if self._replace else "'repeated', 'changed'"
         return arrow(self._connection, _ANNOTATIONS.format(refused=refused))
 
 
 @contextmanager
-def verdicts(files: Files, keys: Iterator[pa.Table], documents: Snapshot) -> Iterator[Verdicts]:
-    """Compare an import's keys with each other and with the documents that a snapshot holds."""
+def verdicts(files: Files, keys: Iterator[pa.Table], documents: Snapshot, *, replace: bool) -> Iterator[Verdicts]:
+    """Compare an import's keys with each other and with the documents that a snapshot holds.
+
+    With ``replace`` the first row with another text than the published one is taken, and later rows are compared with
+    it; else every such row is refused.
+    """
     reader = pa.RecordBatchReader.from_batches(KEYS, (batch for table in keys for batch in table.to_batches()))
     with query(incoming=reader, documents=dataset(files, documents)) as connection:
         connection.execute("CREATE TABLE keys AS SELECT * FROM incoming")
-        connection.execute(_VERDICTS)
-        yield Verdicts(connection)
+        connection.execute(_VERDICTS, {"replace": replace})
+        yield Verdicts(connection, replace=replace)

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 STAGING = "_staging"
 RUNS = "runs"
+CLAIMS = "runs/_claims"
 GROUPED = "grouped"
 MODELS = "models"
 

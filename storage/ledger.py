@@ -15,7 +15,7 @@ import psutil
 from schemas.run import Attempt, Begin, Counts, End, Outcome, Run, TableVersion
 from schemas.version import code_version
 from storage.files import Files, from_json, to_json
-from storage.layout import RUNS, run_file, staging
+from storage.layout import CLAIMS, RUNS, run_file, staging
 
 HEARTBEAT_SECONDS = 10
 SILENT = timedelta(minutes=2)
@@ -24,6 +24,14 @@ SILENT = timedelta(minutes=2)
 
 class RunRefused(RuntimeError):
     """Another run is at work on the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """Who may work on the root: an attempt on a Run. Each is a file of the next number, which only one can create."""
+
+    run: str
+    attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ class Ledger:
                 return bool(same and process.status() != psutil.STATUS_ZOMBIE)
             except psutil.NoSuchProcess:
                 return False
-        return _now() - (self._heartbeat(name) or attempt.started) < SILENT
+        return _now() - max(self._heartbeat(name) or attempt.started, attempt.started) < SILENT
 
     def _heartbeat(self, name: str) -> datetime | None:
         try:
@@ -124,42 +132,31 @@ class Ledger:
         ``settle`` is given the dead others first; then, where a new Run begins, ``inputs`` is asked for the state of
         the tables. Raises RunRefused, naming the other, where a live one is at work on the root.
         """
+        number = self._free_number()
         unfinished = [run for run in self.runs() if run.end is None]
+        mine = (kind, parameters, code_version())
+        same = [run for run in unfinished if (run.begin.kind, run.begin.parameters, run.begin.code_version) == mine]
+        name = same[-1].begin.run if same else f"{_now():%Y%m%dt%H%M%S}-{kind}-{secrets.token_hex(3)}"
+        attempt = _this_attempt(len(same[-1].attempts) + 1 if same else 1)
+        if not self._files.write_once(_claim_file(number), to_json(_Holder(name, attempt))):
+            raise RunRefused("another run has begun on this root in this very moment; wait for it to end")
         for run in unfinished:
-            if run.alive:
-                raise RunRefused(_at_work(run))
-        same = [
-            run
-            for run in unfinished
-            if (run.begin.kind, run.begin.parameters, run.begin.code_version) == (kind, parameters, code_version())
-        ]
-        for run in unfinished:
-            if run not in same[-1:]:
+            if run.begin.run != name:
                 settle(run)
-        return self._take_over(same[-1]) if same else self._begin(kind, parameters, inputs())
-
-    def _take_over(self, run: Run) -> Claim:
-        attempt = _this_attempt(len(run.attempts) + 1)
-        if not self._write_attempt(run.begin.run, attempt):
-            raise RunRefused(f"run {run.begin.run} ({run.begin.kind}) was taken over by another process just now")
-        return Claim(run.begin, attempt)
-
-    def _write_attempt(self, name: str, attempt: Attempt) -> bool:
-        return self._files.write_once(run_file(name, f"attempt-{attempt.number:03}.json"), to_json(attempt))
-
-    def _begin(self, kind: str, parameters: dict[str, str], inputs: dict[str, TableVersion]) -> Claim:
-        started = _now()
-        name = f"{started:%Y%m%dt%H%M%S}-{kind}-{secrets.token_hex(3)}"
-        begin = Begin(name, kind, parameters, inputs, code_version(), _who(), started)
+        begin = same[-1].begin if same else Begin(name, kind, parameters, inputs(), code_version(), _who(), _now())
         self._files.write_once(run_file(name, "begin.json"), to_json(begin))
-        attempt = _this_attempt(1)
-        self._write_attempt(name, attempt)
-        claim = Claim(begin, attempt)
-        for run in self.runs():  # two that begin at once see each other here, and the later one gives way
-            if run.alive and (run.begin.started, run.begin.run) < (started, name):
-                self.end(claim.run, started, "abandoned", Counts(), {}, f"gave way to {run.begin.run}")
-                raise RunRefused(_at_work(run))
-        return claim
+        self._files.write_once(run_file(name, f"attempt-{attempt.number:03}.json"), to_json(attempt))
+        return Claim(begin, attempt)
+
+    def _free_number(self) -> int:
+        """Return the number of the next claim; raise RunRefused where the holder of the last is at work."""
+        claims = [int(name) for name in map(_last_name, self._files.names(CLAIMS)) if name.isdecimal()]
+        if not claims:
+            return 1
+        holder = from_json(self._files.read(_claim_file(max(claims))), _Holder)
+        if not self._files.exists(run_file(holder.run, "end.json")) and self._alive(holder.run, holder.attempt):
+            raise RunRefused(_at_work(holder))
+        return max(claims) + 1
 
     def end(
         self, name: str, started: datetime, outcome: Outcome, counts: Counts, outputs: dict[str, int], detail: str = ""
@@ -194,8 +191,16 @@ class Ledger:
             thread.join()
 
 
-def _at_work(run: Run) -> str:
+def _claim_file(number: int) -> str:
+    return f"{CLAIMS}/{number:06}"
+
+
+def _last_name(address: str) -> str:
+    return address.rsplit("/", 1)[-1]
+
+
+def _at_work(holder: _Holder) -> str:
     return (
-        f"run {run.begin.run} ({run.begin.kind}, by {run.begin.who}) has been at work on this root since "
-        f"{run.begin.started:%Y-%m-%d %H:%M:%S} UTC; wait for it to end"
+        f"run {holder.run} (process {holder.attempt.process} on {holder.attempt.host}) has been at work on this root "
+        f"since {holder.attempt.started:%Y-%m-%d %H:%M:%S} UTC; wait for it to end"
     )

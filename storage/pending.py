@@ -30,7 +30,7 @@ CREATE TABLE settled AS
 """
 _STATES = """
 CREATE TABLE states AS
-    SELECT g.slice, g.document_id, s.reason = '' AS coded,
+    SELECT g.slice, g.document_id, g.version, s.reason = '' AS coded,
         CASE WHEN g.version < n.version THEN 'superseded'
              WHEN s.document_id IS NULL OR s.version < g.version THEN 'pending'
              WHEN s.language <> p.language OR s.domain <> p.domain THEN 'pending'
@@ -39,7 +39,7 @@ CREATE TABLE states AS
     FROM grouped g JOIN slices p USING (slice) JOIN newest n USING (document_id)
     LEFT JOIN settled s USING (document_id)
 """
-_WANTED = "SELECT document_id FROM states WHERE slice = ? AND state = 'pending' ORDER BY document_id"
+_WANTED = "SELECT document_id, version FROM states WHERE slice = ? AND state = 'pending' ORDER BY document_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def find_pending(
 
     Settled is what has a Coding, or else a Rejection, for the document's newest version and present Group; but "no
     model" settles nothing once the Group is among ``routed``, those that have one. Older versions are superseded.
-    Where only some rows of a Slice are pending, their document_ids are written to a file in the folder ``lists``.
+    Where only some rows of a Slice are pending, a file in the folder ``lists`` names them by document_id and version.
     """
     codings, rejections = published
     coded, rejected = (

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from schemas.run import Begin, Counts, End, Outcome, Run
 from schemas.work import StagedFile
-from storage.files import Files, from_json, to_json
+from storage.files import Files, LostFile, from_json, to_json
 from storage.layout import run_file
 from storage.ledger import Ledger
-from storage.tables import TABLES, PublishConflict, publish
+from storage.tables import TABLES, PublishConflict, is_open, publish
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,19 @@ def carry_out(files: Files, begin: Begin, publication: Publication) -> End:
 
     Raises PublishConflict where another Run has published since this one began.
     """
-    outputs = {}
-    for table in TABLES:
-        staged = [file for file in publication.staged if file.table == table]
-        replaced = [address for address in publication.replaced if address.startswith(f"{table}/")]
-        if staged or replaced:
-            outputs[table] = publish(files, table, begin.run, staged, replaced, begin.inputs[table])
+    parts = {table: _part(publication, table) for table in TABLES}
+    concerned = [table for table, (staged, replaced) in parts.items() if staged or replaced]
+    for table in concerned:  # a conflict is found before the first commit, not between two
+        is_open(files, table, begin.run, begin.inputs[table])
+    outputs = {table: publish(files, table, begin.run, *parts[table], begin.inputs[table]) for table in concerned}
     return Ledger(files).end(
         begin.run, begin.started, publication.outcome, publication.counts, outputs, publication.detail
     )
+
+
+def _part(publication: Publication, table: str) -> tuple[list[StagedFile], list[str]]:
+    staged = [file for file in publication.staged if file.table == table]
+    return staged, [address for address in publication.replaced if address.startswith(f"{table}/")]
 
 
 def settle(files: Files, run: Run) -> End:
@@ -57,6 +61,6 @@ def settle(files: Files, run: Run) -> End:
     if publication is not None:
         try:
             return carry_out(files, run.begin, publication)
-        except PublishConflict as conflict:
-            return Ledger(files).end(run.begin.run, run.begin.started, "abandoned", Counts(), {}, str(conflict))
+        except (PublishConflict, LostFile) as error:
+            return Ledger(files).end(run.begin.run, run.begin.started, "abandoned", Counts(), {}, str(error))
     return Ledger(files).end(run.begin.run, run.begin.started, "abandoned", Counts(), {}, "its process died")

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from storage.files import StorageError
 
-MEMORY = "256MB"
+MEMORY = "128MB"
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,6 +16,9 @@ from storage.layout import partition_folder, staging
 from storage.tables import file_schema, partition_of
 
 ROW_GROUP_ROWS = 10_000
+ROW_GROUP_CHARACTERS = 500_000
+"""The most rows, and but for a single longer row the most characters, of a Slice: the smallest thing to be coded."""
+
 _SLICES = "babelbeam.slices"
 
 
@@ -78,18 +82,22 @@ def read_pieces(files: Files, address: str, columns: list[str] | None = None) ->
 
 
 def read_slice(files: Files, piece: Slice, columns: list[str] | None = None) -> pa.Table:
-    """Return the wanted rows of a Slice, in their order in the grouped shard."""
+    """Return the wanted rows of a Slice, in their order; ``columns`` hold document_id and version."""
     with files.open(piece.grouped) as file, pq.ParquetFile(file) as parquet:
         rows = parquet.read_row_group(piece.row_group, columns=columns)
-    if piece.pending:
-        rows = rows.filter(pc.is_in(rows["document_id"], read_pending(files, piece.pending)))
-    return rows
+    return _wanted(rows, read_pending(files, piece.pending)) if piece.pending else rows
 
 
-def read_pending(files: Files, address: str) -> pa.Array:
-    """Return the document_ids of a pending list."""
+def _wanted(rows: pa.Table, pending: pa.Table) -> pa.Table:
+    """Return the rows whose document_id is pending in that version."""
+    place = pc.index_in(rows["document_id"].combine_chunks(), pending["document_id"].combine_chunks())
+    return rows.filter(pc.equal(rows["version"], pc.take(pending["version"], place)))
+
+
+def read_pending(files: Files, address: str) -> pa.Table:
+    """Return the document_ids and versions of a pending list."""
     with files.open(address) as file:
-        return pq.read_table(file)["document_id"].combine_chunks()
+        return pq.read_table(file)
 
 
 def write_grouped(files: Files, address: str, groups: Iterable[tuple[Group, pa.Table]]) -> list[Slice]:
@@ -98,19 +106,28 @@ def write_grouped(files: Files, address: str, groups: Iterable[tuple[Group, pa.T
     The Slices are kept in the file too, from where ``grouped_slices`` reads them.
     """
     slices: list[Slice] = []
-    writer: pq.ParquetWriter | None = None
-    with files.whole(address) as file:
+    with files.whole(address) as file, ExitStack() as stack:
+        writer: pq.ParquetWriter | None = None
         for group, rows in groups:
-            writer = writer or pq.ParquetWriter(file, rows.schema, compression="zstd")
-            for start in range(0, rows.num_rows, ROW_GROUP_ROWS):
-                part = rows.slice(start, ROW_GROUP_ROWS)
-                characters = int(pc.sum(pc.utf8_length(part["text"])).as_py())
+            writer = writer or stack.enter_context(pq.ParquetWriter(file, rows.schema, compression="zstd"))
+            for part, characters in _row_groups(rows):
                 slices.append(Slice(address, len(slices), group, part.num_rows, characters))
                 writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
-        if writer is not None:
-            writer.add_key_value_metadata({_SLICES: json.dumps([_described(piece) for piece in slices])})
-            writer.close()
+        if writer is None:
+            raise ValueError(f"a grouped shard has at least one row, but {address} would have none")
+        writer.add_key_value_metadata({_SLICES: json.dumps([_described(piece) for piece in slices])})
     return slices
+
+
+def _row_groups(rows: pa.Table) -> Iterator[tuple[pa.Table, int]]:
+    """Yield a Group's rows in parts that the limits of a row group allow, with their characters."""
+    ends = np.cumsum(pc.utf8_length(rows["text"]).to_numpy())
+    start, before = 0, 0
+    while start < rows.num_rows:
+        fitting = int(np.searchsorted(ends, before + ROW_GROUP_CHARACTERS, side="right"))
+        end = min(max(fitting, start + 1), start + ROW_GROUP_ROWS)
+        yield rows.slice(start, end - start), int(ends[end - 1]) - before
+        start, before = end, int(ends[end - 1])
 
 
 def _described(piece: Slice) -> list[str | int]:

@@ -143,10 +143,12 @@ def _remove(table: str, address: str) -> RemoveAction:
     return RemoveAction(address.removeprefix(f"{table}/"), data_change=True, deletion_timestamp=int(time.time() * 1000))
 
 
-def _commit(files: Files, table: str, actions: Sequence[Any], properties: CommitProperties) -> None:
+def _commit(
+    files: Files, table: str, handle: DeltaTable | None, actions: Sequence[Any], properties: CommitProperties
+) -> None:
+    """Commit on top of the state that the handle has seen; one that another Run has left behind since is refused."""
     noun, partition = TABLES[table]
     schema = Schema.from_arrow(schema_of(noun))
-    handle = _open(files, table)
     if handle is not None:
         handle.create_write_transaction(
             list(actions), "append", schema, partition_by=list(partition), commit_properties=properties
@@ -158,10 +160,21 @@ def _commit(files: Files, table: str, actions: Sequence[Any], properties: Commit
     )
 
 
-def published(files: Files, table: str, run: str) -> bool:
-    """Say whether a Run has published to a table."""
-    handle = _open(files, table)
-    return handle is not None and handle.transaction_version(run) is not None
+def is_open(files: Files, table: str, run: str, base: TableVersion) -> bool:
+    """Say whether a Run has still to publish to a table; raise PublishConflict where another has since ``base``."""
+    return not _published(_open(files, table), files, table, run, base)
+
+
+def _published(handle: DeltaTable | None, files: Files, table: str, run: str, base: TableVersion) -> bool:
+    if handle is not None and handle.transaction_version(run) is not None:
+        return True
+    state = TableVersion() if handle is None else _state(handle)
+    if state.publishes != base.publishes:
+        raise PublishConflict(
+            f"run {run} cannot publish to {files.url(table)}: another run has published there since it began; "
+            "give the same command again"
+        )
+    return False
 
 
 def publish(
@@ -169,51 +182,52 @@ def publish(
 ) -> int:
     """Put staged files in place, commit them with the removal of the replaced, delete the replaced; return the version.
 
-    Doing it again changes nothing. Raises PublishConflict where another Run published since ``base``.
+    Doing it again changes nothing. Where another Run has published since ``base``, PublishConflict is raised and none
+    of the staged files is left in the table's folder.
     """
     replaced = sorted(replaced)
-    done = published(files, table, run)
-    if not done and table_versions(files)[table].publishes != base.publishes:
-        raise _conflict(files, table, run)
-    _in_parallel(files, staged)
-    if not done:
-        actions = [*map(_add, staged), *(_remove(table, address) for address in replaced)]
-        properties = CommitProperties(
-            custom_metadata={"run": run},
-            app_transactions=[Transaction(run, 1), Transaction(_SHARED, base.publishes + 1)],
-        )
-        try:
-            _commit(files, table, actions, properties)
-        except (DeltaError, OSError) as error:
-            if not published(files, table, run):
-                raise _refused(files, table, run, staged, base, error) from error
+    try:
+        handle = _open(files, table)
+        done = _published(handle, files, table, run, base)
+        _in_parallel(files, staged)
+        if not done:
+            actions = [*map(_add, staged), *(_remove(table, address) for address in replaced)]
+            properties = CommitProperties(
+                custom_metadata={"run": run},
+                app_transactions=[Transaction(run, 1), Transaction(_SHARED, base.publishes + 1)],
+            )
+            _commit(files, table, handle, actions, properties)
+    except PublishConflict:
+        _take_back(files, staged)
+        raise
+    except StorageError:
+        raise
+    except (DeltaError, OSError) as error:
+        if _is_open_or_take_back(files, table, run, base, staged):
+            raise StorageError(f"cannot commit to {files.url(table)}: {error}") from error
     for address in replaced:
         files.delete(address)
     return table_versions(files)[table].version
+
+
+def _is_open_or_take_back(files: Files, table: str, run: str, base: TableVersion, staged: Sequence[StagedFile]) -> bool:
+    """Say whether a Run whose commit failed has still to publish; take its files back where another was first."""
+    try:
+        return is_open(files, table, run, base)
+    except PublishConflict:
+        _take_back(files, staged)
+        raise
+
+
+def _take_back(files: Files, staged: Sequence[StagedFile]) -> None:
+    for file in staged:
+        files.delete(file.final)
 
 
 def _in_parallel(files: Files, staged: Sequence[StagedFile]) -> None:
     with ThreadPoolExecutor(max_workers=1 if files.is_local else 16) as pool:
         for _ in pool.map(lambda file: _place(files, file), staged):
             pass
-
-
-def _refused(
-    files: Files, table: str, run: str, staged: Sequence[StagedFile], base: TableVersion, error: Exception
-) -> StorageError:
-    """Say why a commit was refused; where another Run was first, take this one's files out of the table's folder."""
-    if table_versions(files)[table].publishes == base.publishes:
-        return StorageError(f"cannot commit to {files.url(table)}: {error}")
-    for file in staged:
-        files.delete(file.final)
-    return _conflict(files, table, run)
-
-
-def _conflict(files: Files, table: str, run: str) -> PublishConflict:
-    return PublishConflict(
-        f"run {run} cannot publish to {files.url(table)}: another run has published there since it began; "
-        "give the same command again"
-    )
 
 
 def partition_of(table: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What the end-to-end tests share: a small corpus, commands run in this process, and what lies under a root."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.__main__ import main
@@ -18,7 +19,7 @@ SPEECHES = [
 
 
 def write_csv(
-    path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("id", "language", "domain", "text")
+    path: Path, rows: Sequence[tuple[str, ...]], header: tuple[str, ...] = ("id", "language", "domain", "text")
 ) -> str:
     """Write a CSV file; return its path."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -33,10 +34,10 @@ def babelbeam(*words: str) -> int:
     return main(list(words))
 
 
-def imported(folder: Path, rows: list[tuple[str, ...]] | None = None) -> str:
+def imported(folder: Path, rows: Sequence[tuple[str, ...]] = SPEECHES) -> str:
     """Import a few documents under a new root; return the root."""
     root = str(folder / "root")
-    file = write_csv(folder / "speeches.csv", list(SPEECHES) if rows is None else rows)
+    file = write_csv(folder / "speeches.csv", rows)
     assert babelbeam("import", file, "--root", root, "--source", "test") == 0
     return root
 

@@ -115,7 +115,7 @@ def test_a_file_in_another_encoding_is_rejected_row_by_row_and_read_once_the_enc
 
 
 def test_a_root_that_cannot_be_written_ends_with_1(tmp_path: Path) -> None:
-    file = write_csv(tmp_path / "speeches.csv", list(SPEECHES))
+    file = write_csv(tmp_path / "speeches.csv", SPEECHES)
     with _mounted(tmp_path / "mount", "ro") as root:
         code, errors = _command("import", file, "--root", str(root), "--source", "s")
     assert code == 1
@@ -163,7 +163,7 @@ def test_runs_and_report_say_what_was_done(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_classify_can_import_first(tmp_path: Path) -> None:
-    file, root = write_csv(tmp_path / "speeches.csv", list(SPEECHES)), str(tmp_path / "root")
+    file, root = write_csv(tmp_path / "speeches.csv", SPEECHES), str(tmp_path / "root")
     assert babelbeam("classify", "--root", root, "--input", file, "--source", "test") == 0
     assert len(table(root, "codings", "document_id")) == 4
 

@@ -2,7 +2,6 @@ import csv
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,12 @@ CORPUS = Path(__file__).parent.parent / "pipelines" / "demo" / "corpus.csv"
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     root = tmp_path_factory.mktemp("demo") / "root"
     words = [sys.executable, "-m", "pipelines", "demo", "--root", str(root)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    yield root, done.stdout
+    return root, done.stdout
 
 
 def _rows(root: Path, table: str) -> list[dict[str, object]]:

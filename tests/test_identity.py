@@ -69,7 +69,7 @@ def publish_documents(files: Files, *rows: Document) -> None:
 def verdicts_of(files: Files, *rows: Row) -> list[tuple[int, str, str, int]]:
     """Return sequence, verdict, what stood there earlier and its version."""
     staged = candidates(files, [rows])
-    with verdicts(files, all_keys(files, staged), snapshot(files, "documents")) as decided:
+    with verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=False) as decided:
         found = decided.between(0, len(rows) - 1).to_pylist()
     for row in found:
         assert (row["document_id"], row["file"], row["row"]) == (
@@ -104,7 +104,7 @@ def test_a_published_document_makes_its_row_a_duplicate_or_changed(files: Files)
 def test_verdicts_are_told_by_their_place_in_the_import(files: Files) -> None:
     staged = candidates(files, [[("1", "a"), ("1", "a")], [("1", "a"), ("2", "a")], [("1", "b")]])
     assert [(part.first, part.rows) for part in staged] == [(0, 2), (2, 2), (4, 1)]
-    with verdicts(files, all_keys(files, staged), snapshot(files, "documents")) as decided:
+    with verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=False) as decided:
         found = [decided.between(*bounds)["verdict"].to_pylist() for bounds in ((0, 1), (2, 3), (4, 4), (5, 9))]
     assert found == [["duplicate"], ["duplicate"], ["repeated"], []]
 
@@ -160,7 +160,7 @@ def decide(
     with (
         staging.file("rejections", {"step": "import"}, "i") as bad,
         staging.file("duplicates", {"source": "s"}, "d") as repeats,
-        verdicts(files, all_keys(files, staged), snapshot(files, "documents")) as decided,
+        verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=False) as decided,
     ):
         for part in staged:
             mine = decided.between(part.first, part.first + part.rows - 1)
@@ -228,7 +228,7 @@ def annotations(
 ) -> list[dict[str, Any]]:
     staged = candidates(files, [rows], annotated)
     known = dataset(files, snapshot(files, "annotations"))
-    with verdicts(files, all_keys(files, staged), snapshot(files, "documents")) as decided:
+    with verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=False) as decided:
         found = decided.annotations(all_annotations(files, staged), known, replace=replace)
     assert found.column_names == schema_of(Annotation).names
     return sorted(found.to_pylist(), key=lambda row: (row["document_id"], row["coder"]))

@@ -16,7 +16,7 @@ import pytest
 
 from schemas.run import Attempt, Begin, Count, CountKey, Counts, Outcome, Run, TableVersion
 from storage import ledger as module
-from storage.files import Files, to_json
+from storage.files import Files, from_json, to_json
 from storage.layout import run_file
 from storage.ledger import SILENT, Claim, Ledger, RunRefused
 
@@ -233,9 +233,7 @@ def test_a_heart_beats_while_the_block_runs(files: Files, monkeypatch: pytest.Mo
     with Ledger(files).heartbeat(mine):
         while not files.exists(address):
             pass
-    last = files.read(address)
-    assert abs(datetime.fromisoformat(last.decode().strip().strip('"')) - datetime.now(UTC)) < timedelta(seconds=5)
-    assert files.read(address) == last
+    assert abs(from_json(files.read(address), datetime) - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 def test_of_several_processes_that_claim_at_once_one_wins(start: Start) -> None:

@@ -127,6 +127,22 @@ def test_a_commit_lost_after_the_files_were_placed_is_repeated(files: Files, mon
     assert ids_of(files, snapshot(files, "documents")) == ["s:1"]
 
 
+def test_a_commit_that_storage_refuses_is_no_conflict_and_can_be_repeated(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = stage(files, "r1", "documents", S, one("1"))
+
+    def refuse() -> None:
+        raise OSError("No space left on device")
+
+    during(monkeypatch, tables, "_commit", refuse)
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        publish(files, "documents", "r1", [staged], [], ABSENT)
+    assert not isinstance(caught.value, PublishConflict)
+    assert publish(files, "documents", "r1", [staged], [], ABSENT) == 0
+    assert ids_of(files, snapshot(files, "documents")) == ["s:1"]
+
+
 def test_a_refused_run_takes_back_what_an_earlier_attempt_had_placed(files: Files) -> None:
     staged = stage(files, "r2", "documents", S, one("2"))
     files.put_in_place(staged.staged, staged.final)

@@ -9,7 +9,7 @@ import pytest
 from models.detectors import DETECTOR_CARD, DOMAIN_DETECTOR, DomainDetector
 from models.linear import WEIGHTS
 from models.training import score, train_linear
-from pipelines.train_starter import LANGUAGES, LICENCES, TrainStarterOptions, run
+from pipelines.train_starter import LANGUAGES, LICENCES, Options, run
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 SETTINGS = {"char_min": 3.0, "char_max": 3.0, "char_buckets": 256.0, "word_max": 1.0, "word_buckets": 256.0}
@@ -94,11 +94,11 @@ def test_shipped_weights_are_small_and_named_by_their_digest() -> None:
 
 def test_a_folder_without_labelled_texts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no labelled texts"):
-        run(TrainStarterOptions(str(tmp_path), str(tmp_path)))
+        run(Options(str(tmp_path), str(tmp_path)))
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not here")
 def test_the_shipped_detector_is_made_again_byte_for_byte(tmp_path: Path) -> None:
-    assert run(TrainStarterOptions(str(DATA), str(tmp_path))) == 0
+    assert run(Options(str(DATA), str(tmp_path))) == 0
     for name in (WEIGHTS, DETECTOR_CARD):
         assert (tmp_path / DOMAIN_DETECTOR.name / name).read_bytes() == (DOMAIN_DETECTOR / name).read_bytes(), name

@@ -19,12 +19,12 @@ from schemas.arrow import schema_of
 from schemas.codebook import codebook
 from schemas.coding import Coding
 from schemas.run import Count, CountKey, Counts, Rejection
-from schemas.version import code_version
+from schemas.version import check_version, code_version
 from schemas.work import Receipt, Unit
 from storage.files import Files, from_json, to_json
 from storage.layout import receipt_file
 from storage.shards import Staging, read_slice
-from transforms.detect import by_group, check_version
+from transforms.detect import by_group
 
 _KEPT = (
     *("document_id", "version", "translated_from", "id", "title", "url", "source", "published", "year"),

@@ -11,24 +11,11 @@ import pyarrow.compute as pc
 from models.detectors import DomainDetector, LanguageDetector, language_detector
 from schemas.document import digest
 from schemas.group import Group
-from schemas.version import code_version
+from schemas.version import check_version, code_version
 from schemas.work import Shard, Slice
 from storage.files import Files
 from storage.layout import grouped_shard
 from storage.shards import grouped_slices, read_pieces, write_grouped
-
-
-class VersionMismatch(RuntimeError):
-    """A worker runs other code than the submitter."""
-
-
-def check_version(expected: str) -> None:
-    """Raise VersionMismatch unless this process runs the submitter's code."""
-    if code_version() != expected:
-        raise VersionMismatch(
-            f"this worker runs BabelBeam {code_version()} but the run was started with {expected}; "
-            "install the same code on every worker"
-        )
 
 
 @cache

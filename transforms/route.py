@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 import apache_beam as beam
 
@@ -42,26 +42,38 @@ def decide(group: Group, book: str, registry: Registry) -> Decision:
     return Decision(found)
 
 
-def portion(slices: Sequence[Slice], rows: int, characters: int) -> list[tuple[Slice, ...]]:
-    """Cut Slices, in their order, into as few portions as the limits allow, of about the same size.
+def _fill(weights: Sequence[float], capacity: float) -> list[int]:
+    """Return the number of Slices in each portion, filled in order up to a capacity."""
+    sizes, load = [0], 0.0
+    for weight in weights:
+        if sizes[-1] and load + weight > capacity:
+            sizes.append(0)
+            load = 0.0
+        sizes[-1] += 1
+        load += weight
+    return sizes
 
-    A Slice is never cut, so that one larger than a limit is a portion of its own.
+
+def portion(slices: Sequence[Slice], rows: int, characters: int) -> list[tuple[Slice, ...]]:
+    """Cut Slices, in their order, into as few portions as the limits allow, of sizes as even as these many allow.
+
+    A Slice is never cut: one larger than a limit is a portion of its own.
     """
-    share = max(sum(piece.rows for piece in slices) / rows, sum(piece.characters for piece in slices) / characters)
-    portions = max(1, -int(-share // 1))
     weights = [max(piece.rows / rows, piece.characters / characters) for piece in slices]
-    target, done, cut = sum(weights) / portions, 0.0, []
-    for piece, weight in zip(slices, weights, strict=True):
-        cut.append((int((done + weight / 2) / target) if target else 0, piece))
-        done += weight
-    return [tuple(piece for _, piece in part) for _, part in groupby(cut, key=lambda pair: pair[0])]
+    sizes, low, high = _fill(weights, 1.0), 0.0, 1.0
+    for _ in range(20):  # the smallest capacity, to one part in a million, that makes no more portions
+        middle = (low + high) / 2
+        fewer = _fill(weights, middle)
+        low, high, sizes = (low, middle, fewer) if len(fewer) <= len(sizes) else (middle, high, sizes)
+    ordered = iter(slices)
+    return [tuple(islice(ordered, size)) for size in sizes if size]
 
 
 def _unit(book: str, slices: tuple[Slice, ...], decisions: Mapping[Group, Decision]) -> Unit:
     first = decisions[slices[0].group]
     card = first.route.card if first.route else None
     model, revision, weights = (card.model, card.revision, card.digest) if card else ("", "", "")
-    places = (f"{piece.grouped} {piece.row_group} {piece.rows}" for piece in slices)
+    places = (f"{piece.grouped} {piece.row_group} {piece.rows} {piece.pending}" for piece in slices)
     name = digest(book, model, revision, weights, first.reason, *places)[:16]
     found = (decisions[piece.group] for piece in slices)
     routes = tuple(decision.route.reason if decision.route else decision.detail for decision in found)
