@@ -9,7 +9,8 @@ BENCHES = $(sort $(wildcard bench/[a-z]*.py))
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/.light ## install what the pipelines need and run them on the examples
+demo: .venv/.light ## install what the pipelines need and code the embedded corpus into demo-root/
+	@rm -rf demo-root
 	$(BIN)/python -m pipelines demo
 
 test: .venv/.all ## install everything and run the tests that start no servers
@@ -41,7 +42,7 @@ pins: | .venv/.made ## resolve every dependency anew and write constraints.txt
 	rm -rf .venv/pins
 
 clean: ## delete the environment and everything that was built
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv demo-root build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment: made once, then installed into anew only when setup.py or a pin has changed. What `make test` needs

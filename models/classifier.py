@@ -42,6 +42,16 @@ class Classifier(Protocol):
         ...
 
 
+def check_model(card: ModelCard) -> None:
+    """Raise ModelError where the folder of a card is not what the card says, as far as that shows without torch."""
+    if card.kind == "transformers":
+        from models.checkpoint import Checkpoint
+
+        Checkpoint(card)
+    else:
+        load_classifier(card)
+
+
 def load_classifier(card: ModelCard) -> Classifier:
     """Load the model of a card from ``card.address``; raise ModelError where the folder is not what the card says."""
     if card.kind == "transformers":

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier import ModelError, Prediction
+from models.digest import check_digest
 from schemas.model_card import ModelCard
 from schemas.run import NO_TERM
 
@@ -78,6 +79,7 @@ class DictionaryClassifier:
     """
 
     def __init__(self, card: ModelCard) -> None:
+        check_digest(card)
         self.card = card
         self._terms = {language: self._read(language) for language in card.languages}
 

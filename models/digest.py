@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from models.classifier import ModelError
+from schemas.model_card import ModelCard
 
 _NEEDED = (
     *("*.safetensors", "*.safetensors.index.json", "config*.json", "*.model", "*.toml"),
@@ -54,6 +55,15 @@ def folder_digest(address: str | Path) -> str:
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error}") from error
     return state.hexdigest()
+
+
+def check_digest(card: ModelCard) -> None:
+    """Raise ModelError where a card states a digest and the files of its folder have another."""
+    if card.digest and (found := folder_digest(card.address)) != card.digest:
+        raise ModelError(
+            f"model {card.name}: {card.address}: the digest of its files is {found} "
+            f"but should be the card's {card.digest}"
+        )
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array, hstack  # type: ignore[import-untyped]
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from models.classifier import ModelError, Prediction
+from models.digest import check_digest
 from schemas.model_card import ModelCard
 
 WEIGHTS = "weights.safetensors"
@@ -182,6 +183,7 @@ class LinearClassifier:
     """
 
     def __init__(self, card: ModelCard) -> None:
+        check_digest(card)
         self.card = card
         self._linear = load_linear(Path(card.address), card.settings, len(card.codes))
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import apache_beam as beam
 import tyro
 
+from models.classifier import check_model
 from models.registry import Registry, open_registry
 from pipelines import importing
 from pipelines.accounting import account, judge
@@ -143,6 +144,9 @@ def run(options: Options, beam_flags: list[str]) -> int:
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     detection, registry = options.detection.settings(), open_registry(options.models)
+    for card in registry.cards:
+        if card.codebook in books:
+            check_model(card)
     files = Files(options.root)
     if options.input and (code := _import(importing.Options(options.input, options.root, options.source))):
         return code

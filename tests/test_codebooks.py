@@ -182,7 +182,7 @@ def test_a_code_is_made_of_plain_characters(code: str) -> None:
 
 
 def test_a_code_has_a_name() -> None:
-    with pytest.raises(ValueError, match="code '1' has no name"):
+    with pytest.raises(ValueError, match="code '1': name '  ' is not a name"):
         Code("1", "  ")
 
 
@@ -211,12 +211,9 @@ def test_a_codebook_file_is_read(tmp_path: Path) -> None:
         ("[]", "has no codes"),
         ('["1"]', "TypeError"),
         ("[", "TOMLDecodeError"),
-        # BUG: raises AttributeError, without the file's name
-        ('[{code = "1", name = 1}]', "name"),
-        # BUG: raises AttributeError, without the file's name; 999 without quotes is an easy slip
-        ('[{code = "0", name = "None", aliases = [999]}]', "999"),
-        # BUG: a string is read as a list of its letters
-        ('[{code = "0", name = "None", aliases = "nil"}]', "aliases"),
+        ('[{code = "1", name = 1}]', "code '1': name 1 is not a name"),
+        ('[{code = "0", name = "None", aliases = [999]}]', "code '0': aliases [999] are not all strings"),
+        ('[{code = "0", name = "None", aliases = "nil"}]', "code '0': aliases 'nil' are not a list"),
     ],
 )
 def test_a_malformed_codebook_file_is_named(tmp_path: Path, codes: str, message: str) -> None:

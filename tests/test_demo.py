@@ -97,7 +97,7 @@ def test_the_demo_ends_with_a_query_that_can_be_pasted(demo: tuple[Path, str]) -
     header, rows = ask(sql)
     for row in rows:
         assert re.search(r"\s+".join(re.escape(str(cell)) for cell in row), printed)
-    assert header == ["language", "label", "texts"]
+    assert header == ["label", "texts", "languages"]
 
 
 def test_folders_are_partitions_that_any_reader_opens(demo: tuple[Path, str]) -> None:

@@ -157,12 +157,9 @@ def test_a_text_is_matched_with_the_terms_of_its_own_language(tmp_path: Path) ->
         ("[terms]\npositive = []", "no terms"),
         ("[terms", "is not a TOML file with [terms]"),
         ('positive = ["jó"]', "is not a TOML file with [terms]: 'terms'"),
-        # BUG: raises AttributeError, without the file's name
-        ("[terms]\npositive = [2020]", "2020"),
-        # BUG: raises AttributeError, without the file's name
-        ('terms = ["jó"]', "terms"),
-        # BUG: a string is read as a list of its letters
-        ('[terms]\npositive = "jó"', "positive"),
+        ("[terms]\npositive = [2020]", "Expected `str`, got `int`"),
+        ('terms = ["jó"]', "Expected `object`, got `array`"),
+        ('[terms]\npositive = "jó"', "Expected `array`, got `str`"),
     ],
 )
 def test_a_malformed_dictionary_is_named(tmp_path: Path, content: str, message: str) -> None:

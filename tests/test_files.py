@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from shutil import which
 from threading import Barrier
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.files import Files, StorageError
-from tests.rows import document, documents, stage
+from storage.tables import publish, snapshot
+from tests.rows import document, documents, ids_of, publish_rows, stage
 
 Mount = Callable[[str], Path]
 
@@ -168,13 +170,27 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_done(mount: Mount) -> None
     assert files.find("") == []
 
 
+def test_a_commit_to_a_full_disk_can_be_repeated(mount: Mount) -> None:
+    files = Files(str(mount("size=128k")))
+    base = publish_rows(files, "r0", "documents", [({"source": "s"}, documents(document("0")))]).at
+    staged = stage(files, "r1", "documents", {"source": "s"}, documents(document("1")))
+    filler = Path(files.root) / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:  # until the disk is full
+            file.write(bytes(4096))
+    with pytest.raises(StorageError, match="No space left on device"):
+        publish(files, "documents", "r1", [staged], [], base)
+    filler.unlink()
+    assert publish(files, "documents", "r1", [staged], [], base) == 1
+    assert ids_of(files, snapshot(files, "documents")) == ["s:0", "s:1"]
+
+
 def test_a_disk_without_inodes_is_named_as_full(mount: Mount) -> None:
     files = Files(str(mount("size=64k,nr_inodes=4")))
     files.write_once("a/b", b"")
     (Path(files.root) / "last").touch()
     with pytest.raises(StorageError, match="a/e: it is full"), files.whole("a/e"):
         pass
-    # BUG: where the temporary file cannot be made, its removal raises FileNotFoundError, which hides the reason.
     with pytest.raises(StorageError, match="a/d: it is full"):
         files.write_once("a/d", b"")
 

@@ -66,10 +66,10 @@ def publish_documents(files: Files, *rows: Document) -> None:
     publish_rows(files, "r0", "documents", [({"source": "s"}, documents(*rows))])
 
 
-def verdicts_of(files: Files, *rows: Row) -> list[tuple[int, str, str, int]]:
+def verdicts_of(files: Files, *rows: Row, replace: bool = False) -> list[tuple[int, str, str, int]]:
     """Return sequence, verdict, what stood there earlier and its version."""
     staged = candidates(files, [rows])
-    with verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=False) as decided:
+    with verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=replace) as decided:
         found = decided.between(0, len(rows) - 1).to_pylist()
     for row in found:
         assert (row["document_id"], row["file"], row["row"]) == (
@@ -95,10 +95,19 @@ def test_an_id_with_another_text_in_the_same_import_is_repeated(files: Files) ->
     assert verdicts_of(files, ("1", "a"), ("1", "b"), ("1", "a")) == expected
 
 
-def test_a_published_document_makes_its_row_a_duplicate_or_changed(files: Files) -> None:
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_row_is_compared_with_the_newest_published_version(files: Files, replace: bool) -> None:  # noqa: FBT001
     publish_documents(files, document("1", "a"), document("2", "a"), document("2", "b", version=2))
-    expected = [(0, "duplicate", "run r0", 1), (1, "changed", "run r0", 2), (2, "repeated", "f.csv row 3", 2)]
-    assert verdicts_of(files, ("1", "a"), ("2", "a"), ("2", "b")) == expected
+    expected = [(0, "duplicate", "run r0", 1), (1, "changed", "run r0", 2), (2, "duplicate", "run r0", 2)]
+    assert verdicts_of(files, ("1", "a"), ("2", "a"), ("2", "b"), replace=replace) == expected
+
+
+def test_later_rows_are_compared_with_the_one_that_replaces_or_each_is_changed(files: Files) -> None:
+    publish_documents(files, document("1", "a"))
+    known, changed, rows = ("duplicate", "run r0", 1), ("changed", "run r0", 1), [("1", text) for text in "abbca"]
+    same, other = ("duplicate", "f.csv row 3", 1), ("repeated", "f.csv row 3", 1)
+    found = [[row[1:] for row in verdicts_of(files, *rows, replace=replace)] for replace in (False, True)]
+    assert found == [[known, changed, changed, changed, known], [known, changed, same, other, known]]
 
 
 def test_verdicts_are_told_by_their_place_in_the_import(files: Files) -> None:
@@ -160,7 +169,7 @@ def decide(
     with (
         staging.file("rejections", {"step": "import"}, "i") as bad,
         staging.file("duplicates", {"source": "s"}, "d") as repeats,
-        verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=False) as decided,
+        verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=replace) as decided,
     ):
         for part in staged:
             mine = decided.between(part.first, part.first + part.rows - 1)
@@ -171,7 +180,31 @@ def decide(
     return counts, found
 
 
-@settings(max_examples=25, deadline=None)
+def model(
+    rows: Sequence[Row], known: Mapping[str, Sequence[str]], *, replace: bool
+) -> tuple[list[tuple[str, int, str]], list[tuple[int, str]], list[tuple[int, str]]]:
+    """Return what is imported, and the places of duplicates and rejections with what they duplicate and why."""
+    imported: list[tuple[str, int, str]] = []
+    repeated: list[tuple[int, str]] = []
+    rejected: list[tuple[int, str]] = []
+    taken: dict[str, tuple[str, int]] = {}
+    for number, (own, text) in enumerate(rows, 2):
+        texts = known.get(own, [])
+        if texts and texts[-1] == text:
+            repeated.append((number, "run r0"))
+        elif texts and not replace:
+            rejected.append((number, CHANGED))
+        elif own not in taken:
+            taken[own] = (text, number)
+            imported.append((f"s:{own}", len(texts) + 1, digest(text)))
+        elif taken[own][0] == text:
+            repeated.append((number, f"f.csv row {taken[own][1]}"))
+        else:
+            rejected.append((number, REPEATED))
+    return imported, repeated, rejected
+
+
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1, max_size=4),
@@ -187,22 +220,7 @@ def test_every_row_is_imported_a_duplicate_or_rejected(
     replace: bool,  # noqa: FBT001 - drawn by hypothesis
 ) -> None:
     rows = [row for part in parts for row in part]
-    imported: list[tuple[str, int, str]] = []
-    repeated: list[int] = []
-    rejected: list[int] = []
-    first: dict[str, str] = {}
-    for number, (own, text) in enumerate(rows, 2):
-        if own in first:
-            (repeated if text == first[own] else rejected).append(number)
-            continue
-        first[own] = text
-        texts = known.get(own, [])
-        if texts and texts[-1] == text:
-            repeated.append(number)
-        elif texts and not replace:
-            rejected.append(number)
-        else:
-            imported.append((f"s:{own}", len(texts) + 1, digest(text)))
+    imported, repeated, rejected = model(rows, known, replace=replace)
     with tempfile.TemporaryDirectory() as folder:
         files = Files(folder)
         old = [document(own, text, version=n) for own, texts in known.items() for n, text in enumerate(texts, 1)]
@@ -210,8 +228,8 @@ def test_every_row_is_imported_a_duplicate_or_rejected(
             publish_documents(files, *old)
         counts, found = decide(files, parts, replace=replace)
     assert [(row["document_id"], row["version"], row["text_digest"]) for row in found["documents"]] == imported
-    assert [row["row"] for row in found["duplicates"]] == repeated
-    assert [row["row"] for row in found["rejections"]] == rejected
+    assert [(row["row"], row["duplicate_of"]) for row in found["duplicates"]] == repeated
+    assert [(row["row"], row["reason"]) for row in found["rejections"]] == rejected
     numbers = [counts.rows(outcome) for outcome in ("imported", "duplicate", "rejected")]
     assert numbers == [len(imported), len(repeated), len(rejected)]
 
@@ -228,8 +246,8 @@ def annotations(
 ) -> list[dict[str, Any]]:
     staged = candidates(files, [rows], annotated)
     known = dataset(files, snapshot(files, "annotations"))
-    with verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=False) as decided:
-        found = decided.annotations(all_annotations(files, staged), known, replace=replace)
+    with verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=replace) as decided:
+        found = decided.annotations(all_annotations(files, staged), known)
     assert found.column_names == schema_of(Annotation).names
     return sorted(found.to_pylist(), key=lambda row: (row["document_id"], row["coder"]))
 
@@ -262,10 +280,10 @@ def test_annotations_of_refused_rows_are_not_taken(files: Files) -> None:
     assert annotations(files, rows, mine, replace=True) == plain(mine[2], mine[3])
 
 
-def test_annotations_of_a_duplicate_of_a_refused_row_are_not_taken(files: Files) -> None:
+def test_annotations_of_what_repeats_a_refused_row_are_not_taken(files: Files) -> None:
     publish_documents(files, document("1", "a"))
-    rows = [("1", "b"), ("1", "b")]
-    # BUG: the second row is a duplicate of the first, which was refused, so its code would stand by the text "a".
+    rows = [("1", "b"), ("1", "b"), ("1", "c")]
+    assert annotations(files, rows, {4: annotation("s:1")}, replace=True) == []
     assert annotations(files, rows, {3: annotation("s:1")}) == []
     assert annotations(files, rows, {3: annotation("s:1")}, replace=True) == plain(annotation("s:1"))
 

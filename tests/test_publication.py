@@ -150,9 +150,61 @@ def test_settle_abandons_a_run_that_another_came_before(files: Files) -> None:
     assert "run r1 cannot publish to" in end.detail
     assert ids_of(files, snapshot(files, "codings")) == ["s:1", "s:9"]
     assert (files.find("_staging"), files.exists(OLD)) == ([], True)
-    # BUG: rejections were committed before the conflict was found, and the end does not say so.
-    published = ids_of(files, snapshot(files, "rejections"))
-    assert (published, end.outputs) in [([], {}), (["s:3"], {"rejections": 0})]
+    assert (end.outputs, files.find("rejections"), snapshot(files, "rejections").files) == ({}, [], ())
+
+
+def test_a_conflict_is_found_before_the_first_commit(files: Files) -> None:
+    begin = begun(files)
+    written = write_publication(files, RUN, prepared(files))
+    publish_rows(files, "r2", "codings", [(partition(), codings(coding("s:9")))])
+    before = files.find("codings")
+    with pytest.raises(PublishConflict, match=r"run r1 cannot publish to .*/codings: another run has published there"):
+        carry_out(files, begin, written)
+    assert (files.find("rejections"), files.find("codings")) == ([], before)
+    assert Ledger(files).run(RUN).end is None
+
+
+def test_a_conflict_leaves_none_of_the_files_that_an_earlier_attempt_placed(files: Files) -> None:
+    begin = begun(files)
+    written = write_publication(files, RUN, prepared(files))
+    for file in written.staged:
+        files.put_in_place(file.staged, file.final)
+    publish_rows(files, "r2", "codings", [(partition(), codings(coding("s:9")))])
+    settle(files, run_of(begin))
+    # BUG: the conflict is found before publish(), which alone takes files back, so hive readers see the rows of r1.
+    assert [file.final for file in written.staged if files.exists(file.final)] == []
+
+
+def test_settle_abandons_a_run_whose_staged_files_were_lost(files: Files) -> None:
+    begin = begun(files)
+    write_publication(files, RUN, prepared(files))
+    files.delete("_staging", recursive=True)
+    before = snapshot(files, "codings")
+    end = settle(files, run_of(begin))
+    assert (end.outcome, end.counts, end.outputs) == ("abandoned", Counts(), {})
+    assert "was staging deleted?" in end.detail
+    assert Ledger(files).run(RUN).end == end
+    assert (snapshot(files, "codings"), ids_of(files, snapshot(files, "rejections"))) == (before, [])
+
+
+def test_a_run_of_whose_staged_files_some_were_lost_leaves_the_others_in_no_table(files: Files) -> None:
+    begin = begun(files)
+    staged = [stage(files, RUN, "codings", partition(), codings(coding(f"s:{n}")), str(n)) for n in (2, 3)]
+    write_publication(files, RUN, Publication(tuple(staged), (), "done", COUNTS))
+    files.delete(staged[1].staged)
+    assert settle(files, run_of(begin)).outcome == "abandoned"
+    # BUG: the file that was placed before the lost one was missed stays, so hive readers see its rows.
+    assert [file.final for file in staged if files.exists(file.final)] == []
+
+
+def test_the_end_of_a_run_whose_files_were_lost_between_two_commits_says_what_was_published(files: Files) -> None:
+    begin = begun(files)
+    commits(files, begin, write_publication(files, RUN, prepared(files)), 1)
+    files.delete("_staging", recursive=True)
+    end = settle(files, run_of(begin))
+    assert (end.outcome, ids_of(files, snapshot(files, "rejections"))) == ("abandoned", ["s:3"])
+    # BUG: the Run's Rejections are published, but its end says that it published nothing.
+    assert end.outputs == {"rejections": 0}
 
 
 def test_a_run_that_publishes_nothing_ends_with_its_counts(files: Files) -> None:

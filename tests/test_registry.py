@@ -141,11 +141,12 @@ EVALUATION = 'metric = "f1"\nvalue = 0.5\nrows = 9\ntest_set = "d"\norigin = "us
         ("", "colour = 1\n", "unknown keys ['colour']"),
         ('"linear"', '"magic"', "kind"),
         ('["media"]', '["news"]', "unknown domain 'news'; domains: *, media, social"),
-        ('["media"]', "[]", "names at least one language and one domain"),
-        ('["hu"]', "[]", "names at least one language and one domain"),
+        ('["media"]', "[]", "model m: domains [] should be at least one, each once"),
+        ('["hu"]', "[]", "model m: languages [] should be at least one, each once"),
+        ('["hu"]', '["hu", "und"]', "model m: no model codes an undetermined language"),
         ('["hu"]', '["hu", "../x"]', "language '../x' is not a primary language"),
         ('["1", "2"]', '["1", "11"]', "model m: codes ['11'] are not in codebook cap@1"),
-        ('["1", "2"]', '["1", "2", "1"]', "a code stands twice in its index-to-code list ['1', '2', '1']"),
+        ('["1", "2"]', '["1", "2", "1"]', "model m: codes ['1', '2', '1'] should be at least one, each once"),
         ('["1", "2"]', "[1, 2]", "Expected `str`, got `int`"),
         ('"cap@1"', '"capp"', "unknown codebook 'capp'"),
         ('revision = "1"', "", "missing required field `revision`"),
@@ -154,8 +155,7 @@ EVALUATION = 'metric = "f1"\nvalue = 0.5\nrows = 9\ntest_set = "d"\norigin = "us
         ("", f"[[evaluations]]\n{EVALUATION.replace('0.5', '1.5')}", "f1=1.5 but should be in [0, 1]"),
         ("", f"[[evaluations]]\n{EVALUATION.replace('9', '0')}", "rows=0 but"),
         ("", "[", "at end of document"),
-        # BUG: a card without codes is taken; a linear or transformers head has none of that width
-        ('["1", "2"]', "[]", "codes"),
+        ('["1", "2"]', "[]", "model m: codes [] should be at least one, each once"),
     ],
 )
 def test_a_malformed_card_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -225,22 +225,27 @@ ROW = route_row("cap", "hu", "media", "m")
     ("routes", "message"),
     [
         (route_row("cap", "hu", "media", "x"), "routes.toml names model 'x'; models: babelbeam/cap-dictionary"),
+        (ROW + 'colour = "x"\n', "and model, but here: codebook, colour, domain, language, model"),
         (ROW + ROW, "routes.toml: a (codebook, language, domain) stands twice"),
         (ROW + ROW.replace("cap", "cap@1"), "routes.toml: a (codebook, language, domain) stands twice"),
-        (route_row("cap", "hu", "news", "m"), "unknown domain 'news'; domains: *, media"),
+        (route_row("cap", "hu", "news", "m"), "routes.toml: unknown domain 'news'; domains: media"),
         (route_row("capp", "hu", "media", "m"), "unknown codebook 'capp'"),
-        (ROW.replace('model = "m"', ""), "'model'"),
+        (
+            ROW.replace('model = "m"', ""),
+            "has codebook, language, domain and model, but here: codebook, domain, language",
+        ),
         ("[[route]", "routes.toml: "),
-        # BUG: raises TypeError; one pair of brackets for two is an easy slip
-        (ROW.replace("[[route]]", "[route]"), "routes.toml: "),
-        # BUG: an unknown key, here a misspelt table, is ignored, and the rows in it
-        (ROW.replace("route", "routes"), "routes.toml: "),
-        # BUG: a model is taken for a codebook whose codes are not its own
-        (route_row("sentiment3", "hu", "media", "m"), "sentiment3@1"),
-        # BUG: a model is taken for a language that it does not code, and fails in the middle of the run
-        (route_row("cap", "am", "media", "babelbeam/cap-dictionary"), "babelbeam/cap-dictionary"),
-        # BUG: what is no language never matches and is never refused
-        (route_row("cap", "Hungarian", "media", "m"), "Hungarian"),
+        (ROW.replace("[[route]]", "[route]"), "routes.toml: Expected `array`, got `object`"),
+        (ROW.replace("route", "routes"), "routes.toml: unknown tables ['routes']; allowed: [[route]]"),
+        (
+            route_row("sentiment3", "hu", "media", "m"),
+            "routes.toml gives sentiment3@1 in language=hu to m, which codes cap@1 in hu",
+        ),
+        (
+            route_row("cap", "am", "media", "babelbeam/cap-dictionary"),
+            "gives cap@1 in language=am to babelbeam/cap-dictionary",
+        ),
+        (route_row("cap", "Hungarian", "media", "m"), "language 'Hungarian' is not a primary language"),
     ],
 )
 def test_a_malformed_table_of_routes_is_refused(tmp_path: Path, routes: str, message: str) -> None:

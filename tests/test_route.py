@@ -48,9 +48,8 @@ def test_a_group_without_a_model_has_a_reason_that_names_it() -> None:
 
 
 def test_an_undetermined_language_is_never_handed_to_a_model() -> None:
-    greedy = replace(LINEAR, languages=("hu", "und"))
     detail = "no language declared, and none detected with enough confidence"
-    assert decide(UND, "cap@1", Registry([greedy])) == Decision(None, "undetermined language", detail)
+    assert decide(UND, "cap@1", Registry([LINEAR])) == Decision(None, "undetermined language", detail)
 
 
 @relaxed
@@ -60,7 +59,6 @@ def test_portions_are_the_slices_in_their_order(weights: list[tuple[int, int]]) 
     assert [piece for part in portion(pieces, LIMIT, LIMIT) for piece in part] == pieces
 
 
-# BUG: a Slice that straddles two targets can push a portion over the limits
 @relaxed
 @example([(60, 0)] * 3)
 @given(WEIGHTS)
@@ -72,12 +70,7 @@ def test_a_portion_of_several_slices_is_within_the_limits(weights: list[tuple[in
 
 @pytest.mark.parametrize(
     "weights",
-    [
-        [90, 150, 90],
-        [1, 300],
-        # BUG: becomes [10, 105], [10]
-        [10, 105, 10],
-    ],
+    [[90, 150, 90], [1, 300], [10, 105, 10]],
 )
 def test_a_slice_larger_than_a_limit_is_a_portion_of_its_own(weights: list[int]) -> None:
     parts = portion(slices([(rows, 0) for rows in weights]), LIMIT, LIMIT)
@@ -194,7 +187,6 @@ def test_another_model_makes_another_unit(change: dict[str, Any]) -> None:
         {"grouped": "grouped/b"},
         {"row_group": 1},
         {"rows": 9},
-        # BUG: other rows of the same row group, as many as before, make a Unit of the same name
         {"pending": "_staging/r1/pending/x"},
     ],
     ids=str,

@@ -7,6 +7,7 @@ from typing import Any
 import deltalake
 import pyarrow as pa
 import pytest
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from schemas.arrow import schema_of
 from schemas.coding import Coding
@@ -105,7 +106,6 @@ def test_a_run_that_publishes_while_another_does_is_refused(
     base = snapshot(files, "documents").at
     staged = stage(files, "r2", "documents", S, one("2"))
     during(monkeypatch, owner, moment, lambda: publish_rows(files, "r1", "documents", [(S, one("1"))]))
-    # BUG: _commit opens the table anew, so what was published after the check in publish() passes unseen.
     with pytest.raises(PublishConflict):
         publish(files, "documents", "r2", [staged], [], base)
     assert ids_of(files, snapshot(files, "documents")) == (["s:0"] if exists else []) + ["s:1"]
@@ -127,20 +127,47 @@ def test_a_commit_lost_after_the_files_were_placed_is_repeated(files: Files, mon
     assert ids_of(files, snapshot(files, "documents")) == ["s:1"]
 
 
+@pytest.mark.parametrize("kind", [OSError, DeltaError, CommitFailedError])
+@pytest.mark.parametrize("exists", [False, True])
 def test_a_commit_that_storage_refuses_is_no_conflict_and_can_be_repeated(
-    files: Files, monkeypatch: pytest.MonkeyPatch
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Exception],
+    exists: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
+    if exists:
+        publish_rows(files, "r0", "documents", [(S, one("0"))])
+    before = snapshot(files, "documents")
     staged = stage(files, "r1", "documents", S, one("1"))
 
     def refuse() -> None:
-        raise OSError("No space left on device")
+        raise kind("No space left on device")
 
     during(monkeypatch, tables, "_commit", refuse)
-    with pytest.raises(StorageError, match="No space left on device") as caught:
-        publish(files, "documents", "r1", [staged], [], ABSENT)
+    with pytest.raises(StorageError, match=f"cannot commit to {files.url('documents')}: No space left") as caught:
+        publish(files, "documents", "r1", [staged], [], before.at)
     assert not isinstance(caught.value, PublishConflict)
-    assert publish(files, "documents", "r1", [staged], [], ABSENT) == 0
-    assert ids_of(files, snapshot(files, "documents")) == ["s:1"]
+    assert snapshot(files, "documents") == before
+    assert publish(files, "documents", "r1", [staged], [], before.at) == before.at.version + 1
+    assert ids_of(files, snapshot(files, "documents")) == (["s:0"] if exists else []) + ["s:1"]
+
+
+@pytest.mark.parametrize("kind", [OSError, DeltaError])
+def test_a_commit_whose_answer_is_lost_is_none_that_failed(
+    files: Files, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    first = publish_rows(files, "r0", "documents", [(S, one("0"))])
+    staged = stage(files, "r1", "documents", S, one("1"))
+    commit = tables._commit
+
+    def lose(*arguments: Any) -> None:
+        commit(*arguments)
+        raise kind("timed out")
+
+    monkeypatch.setattr(tables, "_commit", lose)
+    (gone,) = (file.address for file in first.files)
+    assert publish(files, "documents", "r1", [staged], [gone], first.at) == 1
+    assert (ids_of(files, snapshot(files, "documents")), parquet_on_disk(files)) == (["s:1"], [staged.final])
 
 
 def test_a_refused_run_takes_back_what_an_earlier_attempt_had_placed(files: Files) -> None:
@@ -149,7 +176,6 @@ def test_a_refused_run_takes_back_what_an_earlier_attempt_had_placed(files: File
     publish_rows(files, "r1", "documents", [(S, one("1"))])
     with pytest.raises(PublishConflict):
         publish(files, "documents", "r2", [staged], [], ABSENT)
-    # BUG: the check that refuses before placing does not look for files that an earlier attempt had placed already.
     assert parquet_on_disk(files) == ["documents/source=s/r1-0.parquet"]
 
 

@@ -9,10 +9,10 @@ from storage.files import Files
 from storage.query import ask
 
 QUERY = """\
-SELECT language, label, count(*) AS texts
+SELECT label, count(*) AS texts, count(DISTINCT language) AS languages
 FROM read_parquet('{codings}/**/*.parquet', hive_partitioning = true)
 WHERE codebook = 'cap@1'
-GROUP BY ALL ORDER BY texts DESC, language, label LIMIT 8"""
+GROUP BY label ORDER BY texts DESC, label LIMIT 8"""
 
 
 @dataclass(frozen=True)
