@@ -4,7 +4,7 @@ import logging
 import sys
 from importlib import import_module
 
-from pipelines.failures import exit_code, explain
+from pipelines.failures import exit_code, explain, is_interrupt
 from pipelines.options import UsageError, parse
 
 COMMANDS = {
@@ -33,7 +33,7 @@ def _is_not_about_bigquery(record: logging.LogRecord) -> bool:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return 0 where it is done, 2 for bad usage or configuration, 1 where it failed."""
+    """Run one command; return 0 if it is done, 2 for bad usage or configuration, 1 if it failed, 130 on Ctrl-C."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in ("-h", "--help"):
         print(_overview())
@@ -49,10 +49,10 @@ def main(argv: list[str] | None = None) -> int:
         return int(command.run(options, *beam_flags))
     except UsageError as error:
         return error.code
-    except KeyboardInterrupt:
-        print("babelbeam: interrupted; the same command goes on where this one stopped", file=sys.stderr)
-        return 130
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if is_interrupt(error):
+            print("babelbeam: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+            return 130
         if (code := exit_code(error)) is None:
             raise
         print(f"babelbeam {name}: {explain(error)}", file=sys.stderr)

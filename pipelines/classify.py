@@ -13,7 +13,7 @@ from pipelines import importing
 from pipelines.accounting import account, judge
 from pipelines.detect import DetectionFlags, pipeline, shards_of
 from pipelines.failures import ConfigurationError
-from pipelines.progress import watch
+from pipelines.progress import Work, watch
 from pipelines.report import print_end
 from pipelines.running import claimed, publish_once
 from schemas.codebook import codebook
@@ -27,7 +27,7 @@ from storage.replacing import replace_rows
 from storage.shards import Staging
 from storage.tables import snapshot
 from transforms.classify import Classify, ClassifySettings, read_receipt
-from transforms.detect import Detect, DetectionSettings
+from transforms.detect import Detect, DetectionSettings, grouped_address
 from transforms.route import Route, RouteSettings, read_plan
 
 TAKES_BEAM_FLAGS = True
@@ -159,8 +159,10 @@ def run(options: Options, beam_flags: list[str]) -> int:
         classify = ClassifySettings(claim.run, options.models, options.with_text, options.probabilities)
 
         def work() -> Publication:
-            with watch(files, claim.run), pipeline(beam_flags) as root:
-                build(root, shards_of(files, inputs["documents"]), files, detection, route, classify)
+            shards = shards_of(files, inputs["documents"])
+            grouped = {grouped_address(shard, detection.name): shard.rows for shard in shards}
+            with watch(Work(files, claim.run, grouped)), pipeline(beam_flags) as root:
+                build(root, shards, files, detection, route, classify)
             return _prepare(files, claim, books, options.max_rejected)
 
         end = publish_once(files, claim, work)

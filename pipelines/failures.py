@@ -25,6 +25,11 @@ def _on_worker(error: BaseException) -> tuple[str, str] | None:
     return found[-1] if found else None
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Say whether somebody pressed Ctrl-C; Beam makes another error of it where a DoFn was at work."""
+    return isinstance(error, KeyboardInterrupt) or str(error).startswith(KeyboardInterrupt.__name__)
+
+
 def exit_code(error: BaseException) -> int | None:
     """Return 2 for bad usage or configuration, 1 for a failure, None for what is a fault of the program."""
     if isinstance(error, _USAGE):

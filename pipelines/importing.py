@@ -99,6 +99,8 @@ class Options:
     """Name of where the documents come from; part of their document_id."""
     encoding: str = "utf-8"
     """Encoding of delimited files and JSON Lines; must be named where it is not UTF-8."""
+    sheet: str | None = None
+    """Sheet of an Excel file; the first unless named."""
     columns: ColumnFlags = field(default_factory=ColumnFlags)
     language: str | None = None
     """Language of the whole source, for rows that declare none."""
@@ -233,7 +235,7 @@ def earlier_run(options: Options) -> str | None:
     """Return the id of the run that has imported these very files in this very way, or None."""
     _check(options)
     for file in options.files:
-        open_upload(file, encoding=options.encoding)
+        open_upload(file, options.encoding, options.sheet)
     parameters = _parameters(options)
     for found in Ledger(Files(options.root)).runs():
         if (found.begin.kind, found.begin.parameters, found.state) == ("import", parameters, "done"):
@@ -246,7 +248,7 @@ def run(options: Options) -> int:
     _check(options)
     uploads = []
     for file in options.files:
-        upload = open_upload(file, encoding=options.encoding)
+        upload = open_upload(file, options.encoding, options.sheet)
         uploads.append((file, upload, find_columns(upload.columns, options.columns.names())))
     files = Files(options.root)
     with claimed(files, "import", _parameters(options)) as claim:

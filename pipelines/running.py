@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from schemas.run import Counts, End
+from schemas.run import End
 from storage.files import Files
 from storage.ledger import Claim, Ledger
 from storage.publication import Publication, carry_out, read_publication, settle, write_publication
-from storage.tables import PublishConflict, table_versions
+from storage.tables import table_versions
 
 
 @contextmanager
@@ -27,8 +27,4 @@ def publish_once(files: Files, claim: Claim, prepare: Callable[[], Publication])
     publication = read_publication(files, claim.run)
     if publication is None:
         publication = write_publication(files, claim.run, prepare())
-    try:
-        return carry_out(files, claim.begin, publication)
-    except PublishConflict as conflict:
-        Ledger(files).end(claim.run, claim.begin.started, "abandoned", Counts(), {}, str(conflict))
-        raise
+    return carry_out(files, claim.begin, publication)

@@ -1,7 +1,7 @@
 """Run: one execution and its counts; Rejection and Duplicate: the rows that it did not code, and why."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -158,7 +158,6 @@ class Run:
     attempts: tuple[Attempt, ...] = ()
     end: End | None = None
     alive: bool = False
-    error: str = field(default="")
 
     @property
     def state(self) -> str:

@@ -1,6 +1,7 @@
 """The tables: Delta Lake over plain hive-partitioned Parquet. Snapshots, and publishing in one commit."""
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from schemas.coding import Annotation, Coding
 from schemas.document import Document
 from schemas.run import Duplicate, Rejection, TableVersion
 from schemas.work import StagedFile
-from storage.files import Files, StorageError
+from storage.files import Files, LostFile, StorageError
 
 TABLES: dict[str, tuple[type, tuple[str, ...]]] = {
     "rejections": (Rejection, ("step",)),
@@ -74,6 +75,13 @@ def _open(files: Files, table: str, version: int | None = None) -> DeltaTable | 
         return DeltaTable(files.url(table), version=version)
     except TableNotFoundError:
         return None
+    except (DeltaError, OSError) as error:
+        raise StorageError(f"cannot read table {files.url(table)}: {_plain(error)}") from error
+
+
+def _plain(error: Exception) -> str:
+    """Return deltalake's message in one line; it draws trees, in colours, over several."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
 
 
 def _state(handle: DeltaTable) -> TableVersion:
@@ -126,6 +134,13 @@ def dataset(files: Files, part: Snapshot) -> ds.Dataset:
     )
 
 
+def check_places(files: Files, staged: Sequence[StagedFile]) -> None:
+    """Raise LostFile unless each staged file is still staged or in its final place already."""
+    for file in staged:
+        if not files.exists(file.staged) and not files.exists(file.final):
+            raise LostFile(f"{files.url(file.staged)} is gone: was the staging area deleted?")
+
+
 def _place(files: Files, staged: StagedFile) -> None:
     files.put_in_place(staged.staged, staged.final)
     size = files.size(staged.final)
@@ -158,6 +173,12 @@ def _commit(
     create_table_with_add_actions(
         files.url(table), schema, list(actions), partition_by=list(partition), commit_properties=properties
     )
+
+
+def published(files: Files, table: str, run: str) -> bool:
+    """Say whether a Run has published to a table."""
+    handle = _open(files, table)
+    return handle is not None and handle.transaction_version(run) is not None
 
 
 def is_open(files: Files, table: str, run: str, base: TableVersion) -> bool:
@@ -204,7 +225,7 @@ def publish(
         raise
     except (DeltaError, OSError) as error:
         if _is_open_or_take_back(files, table, run, base, staged):
-            raise StorageError(f"cannot commit to {files.url(table)}: {error}") from error
+            raise StorageError(f"cannot commit to {files.url(table)}: {_plain(error)}") from error
     for address in replaced:
         files.delete(address)
     return table_versions(files)[table].version

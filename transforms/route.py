@@ -55,7 +55,7 @@ def _fill(weights: Sequence[float], capacity: float) -> list[int]:
 
 
 def portion(slices: Sequence[Slice], rows: int, characters: int) -> list[tuple[Slice, ...]]:
-    """Cut Slices, in their order, into as few portions as the limits allow, of sizes as even as these many allow.
+    """Cut Slices, in their order, into as few portions as the limits allow, the largest as small as these many allow.
 
     A Slice is never cut: one larger than a limit is a portion of its own.
     """
