@@ -16,7 +16,7 @@ from pipelines.report import print_end
 from pipelines.running import claimed, publish_once
 from schemas.codebook import codebook
 from schemas.document import check_source
-from schemas.group import domain_named
+from schemas.group import DOMAINS, domain_named
 from schemas.run import Count, CountKey, Counts
 from storage.files import Files
 from storage.identity import verdicts
@@ -145,7 +145,7 @@ def _check(options: Options) -> None:
     if options.language and normalise_language(options.language) is None:
         raise ConfigurationError(f"--language {options.language!r} is not a language of BCP 47 such as hu or pt-BR")
     if options.domain and domain_named(options.domain) is None:
-        raise ConfigurationError(f"--domain {options.domain!r} is not a domain")
+        raise ConfigurationError(f"--domain {options.domain!r} is not a domain; domains: {', '.join(DOMAINS)}")
 
 
 def _fingerprint(address: str) -> str:
@@ -206,7 +206,7 @@ class _Import:
         bad_rows.write(rejections.filter(of_rows))
         bad_codes.write(rejections.filter(pc.invert(of_rows)))
         self._counts += rejection_counts(rejections)
-        print(f"{first + part.rows:,} rows read from {file}", flush=True)
+        print(f"{first + part.rows:,} documents read from {file}", flush=True)
 
     def _decide(self, outputs: Outputs) -> None:
         files, run, replace = self._files, self._claim.run, self._options.replace

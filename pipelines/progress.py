@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from storage.background import in_background
 from storage.files import Files
 from storage.layout import GROUPED, staging
 from transforms.route import read_plan
@@ -88,12 +89,6 @@ def _bar(done: _Done, stop: threading.Event) -> None:
 @contextmanager
 def watch(work: Work) -> Iterator[None]:
     """Show the progress of a Run while the block runs: a bar on a terminal, a plain line now and then elsewhere."""
-    stop = threading.Event()
-    show = _bar if sys.stderr.isatty() else _lines
-    thread = threading.Thread(target=show, args=(_Done(work), stop), name="progress", daemon=True)
-    thread.start()
-    try:
+    done, show = _Done(work), _bar if sys.stderr.isatty() else _lines
+    with in_background(lambda stop: show(done, stop), "progress"):
         yield
-    finally:
-        stop.set()
-        thread.join()

@@ -23,6 +23,8 @@ _READING = {
     "duplicate": "duplicate",
     "settled": "settled by an earlier run",
     "superseded": "superseded by a newer version",
+    "annotated": "annotations by people",
+    "unannotated": "codes that the codebook does not have",
 }
 _WIDE = 1_000
 _KEYS = ("codebook", "language", "domain", "reason")

@@ -131,7 +131,9 @@ class Files:
             return bytes(self.filesystem.cat_file(self.path(address)))
 
     def delete(self, address: str, *, recursive: bool = False) -> None:
-        """Delete a file, or a folder with all in it; nothing happens where there is none."""
+        """Delete a file, or a folder with all in it, but never the root; nothing happens where there is none."""
+        if not address:
+            raise AddressError("the root itself is not deleted")
         try:
             with _explained("delete", self.url(address)):
                 self.filesystem.rm(self.path(address), recursive=recursive)

@@ -14,6 +14,7 @@ import psutil
 
 from schemas.run import Attempt, Begin, Counts, End, Outcome, Run, TableVersion
 from schemas.version import code_version
+from storage.background import in_background
 from storage.files import Files, from_json, to_json
 from storage.layout import CLAIMS, RUNS, run_file, staging
 
@@ -171,10 +172,9 @@ class Ledger:
     @contextmanager
     def heartbeat(self, claim: Claim) -> Iterator[None]:
         """Tell other machines, while the block runs, that the Run is alive."""
-        stop = threading.Event()
         address = run_file(claim.run, "heartbeat.json")
 
-        def beat() -> None:
+        def beat(stop: threading.Event) -> None:
             while not stop.wait(HEARTBEAT_SECONDS):
                 with (
                     suppress(OSError),
@@ -182,13 +182,8 @@ class Ledger:
                 ):  # the work itself will meet what ails storage
                     file.write(to_json(_now()))
 
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
+        with in_background(beat, "heartbeat"):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
 
 def _claim_file(number: int) -> str:

@@ -23,7 +23,7 @@ _SLICES = "babelbeam.slices"
 
 
 class StagedParquet:
-    """A Parquet file of a table, being written to a Run's staging area; ``file`` is there when the block has ended."""
+    """A Parquet file of a table, being written to a Run's staging area."""
 
     def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
         self._writer = writer

@@ -144,7 +144,9 @@ class _MakePlan(beam.DoFn):
 
     def process(self, slices: list[Slice]) -> Iterable[Unit]:
         plan = make_plan(self._files, slices, self._settings, open_registry(self._settings.models))
-        self._files.write_once(staging(self._settings.run, PLAN), to_json(plan))
+        address = staging(self._settings.run, PLAN)
+        if not self._files.write_once(address, to_json(plan)):
+            plan = from_json(self._files.read(address), Plan)
         return plan.units
 
 
