@@ -142,6 +142,48 @@ def test_the_public_columns_are_those_of_the_noun_and_flat(tmp_path: Path) -> No
     assert set(found["text"].to_pylist()) | set(found["probabilities"].to_pylist()) == {None}
 
 
+def test_declared_wins_over_the_source_and_both_over_the_detectors(tmp_path: Path) -> None:
+    text = "O hospital contratou enfermeiros e os pacientes esperam menos pela cirurgia."
+    rows = [("p1", "pt-BR", "news", text), ("p2", "", "", text), ("p3", "es", "", text)]
+    file, root = write_csv(tmp_path / "saude.csv", rows), str(tmp_path / "root")
+    words = ("import", file, "--root", root, "--source", "test", "--domain", "social media", "--language", "Portuguese")
+    assert babelbeam(*words) == 0
+    assert babelbeam("classify", "--root", root) == 0
+    columns = ("id", "language", "language_tag", "language_source", "language_detected", "language_confidence")
+    assert table(root, "codings", *columns) == [
+        ("p1", "pt", "pt-BR", "declared", "pt", 1.0),
+        ("p2", "pt", "pt", "source", "pt", 1.0),
+        ("p3", "es", "es", "declared", "pt", 1.0),
+    ]
+    assert table(root, "codings", "id", "domain", "domain_source") == [
+        ("p1", "media", "declared"),
+        ("p2", "social", "source"),
+        ("p3", "social", "source"),
+    ]
+
+
+@pytest.mark.parametrize("detector", ["langdetect", "lingua"])
+def test_every_detector_drops_in_by_one_flag(detector: str, tmp_path: Path) -> None:
+    pytest.importorskip(detector)
+    root = imported(tmp_path, [(name, "", domain, text) for name, _, domain, text in SPEECHES])
+    assert babelbeam("classify", "--root", root, "--language-detector", detector) == 0
+    assert _codings(root) == CODED
+
+
+def test_codes_that_people_gave_go_to_a_table_of_their_own(tmp_path: Path) -> None:
+    header = ("id", "year", "major_topic", "text")
+    rows = [("1", "2019", "3", SPEECHES[1][3]), ("2", "2020", "77", SPEECHES[0][3]), ("3", "2020", "", SPEECHES[4][3])]
+    file, root = write_csv(tmp_path / "coded.csv", rows, header), str(tmp_path / "root")
+    assert babelbeam("import", file, "--root", root, "--source", "test", "--coder", "anna") == 0
+    annotations = table(root, "annotations", "document_id", "codebook", "code", "label", "coder")
+    assert annotations == [("test:1", "cap@1", "3", "Health", "anna")]
+    assert table(root, "rejections", "document_id", "codebook", "step", "reason", "detail") == [
+        ("test:2", "cap@1", "annotate", "unknown code", "77")
+    ]
+    assert table(root, "documents", "document_id", "year") == [("test:1", 2019), ("test:2", 2020), ("test:3", 2020)]
+    assert table(root, "codings", "document_id") == []
+
+
 def test_texts_and_probabilities_are_published_on_request(tmp_path: Path) -> None:
     root = imported(tmp_path)
     assert babelbeam("classify", "--root", root, "--with-text", "--probabilities") == 0
