@@ -27,7 +27,8 @@ def read_card(folder: Path) -> ModelCard:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         unknown = set(data) - {field.name for field in fields(ModelCard)}
         if unknown:
-            raise ValueError(f"unknown keys {sorted(unknown)}")
+            allowed = ", ".join(sorted(field.name for field in fields(ModelCard)))
+            raise ValueError(f"unknown keys {sorted(unknown)}; allowed: {allowed}")
         return msgspec.convert({**data, "address": str(folder)}, ModelCard)
     except (OSError, ValueError) as error:
         raise ModelError(f"model card {path}: {error}") from error
@@ -37,8 +38,10 @@ def read_cards(folder: Path) -> list[ModelCard]:
     """Read the cards of the model folders directly in a folder, sorted by model; without a card it is no model."""
     if not folder.is_dir():
         raise ModelError(f"models folder {folder} does not exist")
-    cards = [read_card(path.parent) for path in sorted(folder.glob(f"*/{CARD}"))]
-    return sorted((card for card in cards), key=lambda card: card.name)
+    cards = [read_card(path.parent) for path in folder.glob(f"*/{CARD}")]
+    if not cards:
+        raise ModelError(f"models folder {folder} holds no folder with a {CARD}; give the folder above the models' own")
+    return sorted(cards, key=lambda card: card.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,15 @@ class Options:
 
 def run(options: Options) -> int:
     """Run the command; return the exit code."""
-    if not options.name:
-        rows = ((book.id, len(book.codes), book.title) for book in codebooks().values())
-        print_table("codebooks", ("codebook", "codes", "title"), rows)
-        return 0
     try:
-        book = codebook(options.name)
+        books = codebooks()
+        book = codebook(options.name) if options.name else None
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+    if book is None:
+        rows = ((book.id, len(book.codes), book.title) for book in books.values())
+        print_table("codebooks", ("codebook", "codes", "title"), rows)
+        return 0
     print(f"{book.id}: {book.title} ({book.origin})")
     print_table("codes", ("code", "name", "aliases"), ((c.code, c.name, "; ".join(c.aliases)) for c in book.codes))
     return 0

@@ -68,7 +68,11 @@ class Options:
 def pipeline(beam_flags: list[str]) -> Iterator[beam.Pipeline]:
     """Open a Beam pipeline, on the local runner unless the flags name another; run it when the block ends."""
     local = [] if any(flag.split("=")[0] == "--runner" for flag in beam_flags) else ["--runner=FnApiRunner"]
-    with beam.Pipeline(options=PipelineOptions([*local, *beam_flags])) as root:
+    try:
+        root = beam.Pipeline(options=PipelineOptions([*local, *beam_flags]))
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(f"Beam cannot make this pipeline: {error}") from error
+    with root:
         yield root
 
 

@@ -25,12 +25,13 @@ from storage.publication import Publication
 from storage.shards import StagedParquet, Staging
 from storage.tables import dataset, snapshot
 from storage.upload_pieces import is_text
-from storage.uploads import Upload, open_upload
+from storage.uploads import Upload, UploadError, open_upload
 from transforms.deduplicate import (
     Candidates,
     Outputs,
     all_annotations,
     all_keys,
+    contradicting,
     deduplicate,
     rejection_counts,
     stage_candidates,
@@ -190,7 +191,7 @@ class _Import:
             for file, upload, columns in uploads:
                 for batch in _batches(upload, _settings(self._options, file, columns, self._claim)):
                     self._admit(batch, file, bad_rows, bad_codes)
-            self._decide(Outputs(bad_rows, repeats))
+            self._decide(Outputs(bad_rows, repeats), bad_codes)
         detail = judge_import(self._counts)
         return Publication(tuple(self._staging.staged), (), "failed" if detail else "done", self._counts, detail)
 
@@ -208,7 +209,7 @@ class _Import:
         self._counts += rejection_counts(rejections)
         print(f"{first + part.rows:,} documents read from {file}", flush=True)
 
-    def _decide(self, outputs: Outputs) -> None:
+    def _decide(self, outputs: Outputs, bad_codes: StagedParquet) -> None:
         files, run, replace = self._files, self._claim.run, self._options.replace
         inputs = self._claim.begin.inputs
         documents = snapshot(files, "documents", inputs["documents"])
@@ -219,11 +220,23 @@ class _Import:
                     files, part, mine, outputs, self._staging, run, self._options.source, replace=replace
                 )
             known = dataset(files, snapshot(files, "annotations", inputs["annotations"]))
-            new = decided.annotations(all_annotations(files, self._candidates), known)
+            new, other = decided.annotations(all_annotations(files, self._candidates), known)
+        contradictions = contradicting(other, run)
+        bad_codes.write(contradictions)
+        self._counts += rejection_counts(contradictions)
         for book in pc.unique(new["codebook"]).to_pylist():
             rows = new.filter(pc.equal(new["codebook"], book))
             self._staging.write("annotations", {"codebook": book}, "annotations", rows)
             self._counts += Counts.of([Count(CountKey("annotated", book), rows.num_rows)])
+
+
+def _publication(
+    files: Files, claim: Claim, options: Options, uploads: Sequence[tuple[str, Upload, ColumnNames]]
+) -> Publication:
+    try:
+        return _Import(files, claim, options).publication(uploads)
+    except UploadError as error:  # found while reading: nothing of the import is published
+        return Publication((), (), "failed", Counts(), str(error))
 
 
 def _parameters(options: Options) -> dict[str, str]:
@@ -252,5 +265,5 @@ def run(options: Options) -> int:
         uploads.append((file, upload, find_columns(upload.columns, options.columns.names())))
     files = Files(options.root)
     with claimed(files, "import", _parameters(options)) as claim:
-        end = publish_once(files, claim, lambda: _Import(files, claim, options).publication(uploads))
+        end = publish_once(files, claim, lambda: _publication(files, claim, options, uploads))
     return print_end(files, end)

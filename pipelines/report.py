@@ -24,7 +24,7 @@ _READING = {
     "settled": "settled by an earlier run",
     "superseded": "superseded by a newer version",
     "annotated": "annotations by people",
-    "unannotated": "codes that the codebook does not have",
+    "unannotated": "codes not taken",
 }
 _WIDE = 1_000
 _KEYS = ("codebook", "language", "domain", "reason")

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from models.classifier import check_model
 from models.registry import open_registry
 from pipelines.failures import ConfigurationError
 from schemas.codebook import codebook
-from schemas.group import Group
+from schemas.group import Group, domain_named
+from transforms.import_values import normalise_language
 from transforms.route import decide
 
 
@@ -18,7 +20,7 @@ class Options:
     """
 
     language: str
-    """BCP 47 primary language, such as hu, or und."""
+    """Language, such as hu, or und."""
     domain: str = "und"
     """Domain, such as media, or und."""
     codebook: str = "cap"
@@ -30,12 +32,15 @@ class Options:
 def run(options: Options) -> int:
     """Run the command; return 0 where there is a model, 1 where there is none."""
     try:
-        group, book = Group(options.language, options.domain), codebook(options.codebook).id
+        tag = normalise_language(options.language) or options.language
+        group = Group(tag.partition("-")[0], domain_named(options.domain) or options.domain)
+        book = codebook(options.codebook).id
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     decision = decide(group, book, open_registry(options.models))
     if decision.route is None:
         print(f"{book} {group}: rejected: {decision.reason}: {decision.detail}")
         return 1
+    check_model(decision.route.card)
     print(f"{book} {group}: {decision.route.card.name}: {decision.route.reason}")
     return 0

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipelines.failures import ConfigurationError
 from pipelines.report import print_table
 from schemas.run import Run
 from storage.files import Files
@@ -34,6 +35,9 @@ def _row(run: Run) -> tuple[str | int, ...]:
 
 def run(options: Options) -> int:
     """Run the command; return the exit code."""
+    runs = Ledger(Files(options.root)).runs()
+    if not runs:
+        raise ConfigurationError(f"there are no runs under {Files(options.root).url()}")
     header = ("run", "kind", "begun (UTC)", "state", "imported or coded", "rejected", "duplicate", "seconds")
-    print_table("runs", header, map(_row, Ledger(Files(options.root)).runs()))
+    print_table("runs", header, map(_row, runs))
     return 0

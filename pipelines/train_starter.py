@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 
 from models.detectors import DEFAULT_DOMAIN_THRESHOLD, DETECTOR_CARD, DOMAIN_DETECTOR, DomainDetector
 from models.linear import WEIGHTS
-from models.registry import STARTER
 from models.training import Scores, score, train_linear
 from schemas.group import UNDETERMINED, domain_named
 from schemas.model_card import Evaluation
@@ -75,8 +74,8 @@ class Options:
 
     data: str
     """Folder of labelled texts, <task>/<source>.parquet, with text, language, domain, label, source, license."""
-    out: str = str(STARTER)
-    """Folder of starter models; domain-detector/ in it is written."""
+    out: str | None = None
+    """Folder in which domain-detector/ is written; the package's own starter models unless given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def run(options: Options) -> int:
     cells = _cells(rows)
     texts, domains, weights = _training_set(cells)
     trained = train_linear(texts, domains, SETTINGS, seed=0, weights=weights)
-    folder = Path(options.out) / DOMAIN_DETECTOR.name
+    folder = Path(options.out) / DOMAIN_DETECTOR.name if options.out else DOMAIN_DETECTOR
     folder.mkdir(parents=True, exist_ok=True)
     trained.save(folder)
     revision = blake2b((folder / WEIGHTS).read_bytes(), digest_size=6).hexdigest()

@@ -87,8 +87,10 @@ def read_codebook(file: Traversable) -> Codebook:
         _check_keys(data, {"name", "version", "title", "origin", "codes"})
         codes = tuple(_read_code(row) for row in data["codes"])
         return Codebook(data["name"], data["version"], data["title"], data["origin"], codes)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"codebook file {file.name}: {error!r}") from error
+    except KeyError as error:
+        raise ValueError(f"codebook file {file.name}: {error} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"codebook file {file.name}: {error}") from error
 
 
 def _check_keys(row: dict[str, object], allowed: set[str]) -> None:
@@ -97,6 +99,8 @@ def _check_keys(row: dict[str, object], allowed: set[str]) -> None:
 
 
 def _read_code(row: dict[str, str]) -> Code:
+    if not isinstance(row, dict):
+        raise TypeError(f"{row!r} is not a row with a code and a name")
     _check_keys({**row}, {"code", "name", "aliases"})
     aliases: object = row.get("aliases", [])
     if not isinstance(aliases, list):

@@ -12,10 +12,13 @@ from typing import IO, Any, TypeVar
 
 import fsspec
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 from fsspec.implementations.local import LocalFileSystem
 
 Value = TypeVar("Value")
 
+_LOOKING = ("delete", "list", "look at", "read")
+_PROTOCOLS = ("file", "s3")
 _FULL = {errno.ENOSPC: "it is full", errno.EDQUOT: "its quota is used up"}
 
 
@@ -39,12 +42,15 @@ def _filesystem(root: str) -> tuple[fsspec.AbstractFileSystem, str]:
 
 @contextmanager
 def _explained(doing: str, address: str) -> Iterator[None]:
+    """Make a StorageError of what storage says, but for a file that is missing where one was to be looked for."""
     try:
         yield
-    except (FileNotFoundError, FileExistsError, StorageError):
+    except (FileExistsError, StorageError):
         raise
-    except OSError as error:
-        why = _FULL.get(error.errno or 0) or error.strerror or str(error)
+    except (OSError, BotoCoreError, ClientError) as error:
+        if isinstance(error, FileNotFoundError) and doing in _LOOKING:
+            raise
+        why = _FULL.get(getattr(error, "errno", 0)) or getattr(error, "strerror", "") or str(error)
         raise StorageError(f"cannot {doing} {address}: {why}") from error
 
 
@@ -60,6 +66,11 @@ class Files:
     def __post_init__(self) -> None:
         if not self.root:
             raise AddressError("the root is empty; give a folder or a URL such as s3://bucket/prefix")
+        protocol = self.root.partition("://")[0] if "://" in self.root else "file"
+        if protocol not in _PROTOCOLS:
+            raise AddressError(
+                f"root {self.root!r}: allowed are a folder, {' and '.join(f'{p}://' for p in _PROTOCOLS)}"
+            )
         if "://" not in self.root:
             object.__setattr__(self, "root", os.path.abspath(self.root))  # noqa: PTH100 - also for paths that do not exist
 

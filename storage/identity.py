@@ -29,8 +29,9 @@ CREATE TABLE verdicts AS WITH latest AS (
     FROM documents WHERE document_id IN (SELECT document_id FROM keys) GROUP BY document_id
 ), compared AS (
     SELECT k.*, coalesce(l.version, 0) AS version, 'run ' || l.run AS published,
+           bool_or(k.text_digest = l.text_digest) OVER (PARTITION BY document_id) AS confirmed,
            CASE WHEN l.document_id IS NULL THEN 'new' WHEN k.text_digest = l.text_digest THEN 'duplicate'
-                ELSE 'changed' END AS verdict
+                WHEN $replace AND confirmed THEN 'repeated' ELSE 'changed' END AS verdict
     FROM keys k LEFT JOIN latest l USING (document_id)
 ), firsts AS (
     SELECT document_id, min(sequence) AS sequence, arg_min(text_digest, sequence) AS text_digest,
@@ -38,18 +39,22 @@ CREATE TABLE verdicts AS WITH latest AS (
     FROM compared WHERE verdict = 'new' OR verdict = 'changed' AND $replace GROUP BY document_id
 )
 SELECT c.sequence, document_id, c.file, c.row, c.version,
-    CASE WHEN f.sequence IS NULL OR c.verdict = 'duplicate' OR c.sequence = f.sequence THEN c.verdict
+    CASE WHEN f.sequence IS NULL OR c.sequence = f.sequence THEN c.verdict
          WHEN c.text_digest = f.text_digest THEN 'duplicate' ELSE 'repeated' END AS verdict,
-    CASE WHEN f.sequence IS NULL OR c.verdict = 'duplicate' OR c.sequence = f.sequence THEN c.published
+    CASE WHEN f.sequence IS NULL OR c.sequence = f.sequence THEN c.published
          ELSE f.place END AS earlier
 FROM compared c LEFT JOIN firsts f USING (document_id)
 """
-_ANNOTATIONS = """
-SELECT arg_min(COLUMNS(c.* EXCLUDE (sequence)), c.sequence) FROM candidates c
-WHERE NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.sequence = c.sequence AND v.verdict IN ({refused}))
-AND NOT EXISTS (SELECT 1 FROM published p WHERE p.document_id = c.document_id AND p.codebook = c.codebook
-                AND p.coder = c.coder)
-GROUP BY c.document_id, c.codebook, c.coder
+_ANNOTATED = """
+CREATE TABLE annotated AS
+    SELECT c.*, k.file, k.row,
+           coalesce(p.code, first(c.code) OVER same) AS kept,
+           p.code IS NULL AND c.sequence = first(c.sequence) OVER same AS new
+    FROM candidates c JOIN keys k USING (sequence)
+    LEFT JOIN published p ON p.document_id = c.document_id AND p.codebook = c.codebook AND p.coder = c.coder
+    WHERE NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.sequence = c.sequence
+                      AND (v.verdict = 'repeated' OR v.verdict = 'changed' AND NOT $replace))
+    WINDOW same AS (PARTITION BY c.document_id, c.codebook, c.coder ORDER BY c.sequence)
 """
 
 
@@ -70,15 +75,22 @@ class Verdicts:
         sql = "SELECT * FROM verdicts WHERE verdict <> 'new' AND sequence BETWEEN ? AND ? ORDER BY sequence"
         return arrow(self._connection, sql, first, last)
 
-    def annotations(self, candidates: ds.Dataset, published: ds.Dataset) -> pa.Table:
-        """Return the candidate annotations that are new, of rows whose text is taken or published under their id.
+    def annotations(self, candidates: ds.Dataset, published: ds.Dataset) -> tuple[pa.Table, pa.Table]:
+        """Return the candidate annotations that are new, and those that contradict what their coder said before.
 
-        A coder's second code for a document under a codebook is not taken.
+        Looked at are those of rows whose text is taken or published under their id. Of a coder's codes for a document
+        under a codebook the first is kept. The second table has the columns document_id, file, row, codebook, code and
+        kept, the code that is known.
         """
         self._connection.register("candidates", candidates)
         self._connection.register("published", published)
-        refused = "'repeated'" if self._replace else "'repeated', 'changed'"
-        return arrow(self._connection, _ANNOTATIONS.format(refused=refused))
+        self._connection.execute(_ANNOTATED, {"replace": self._replace})
+        names = ", ".join(published.schema.names)
+        new = arrow(self._connection, f"SELECT {names} FROM annotated WHERE new ORDER BY sequence")  # noqa: S608 - our names
+        other = (
+            "SELECT document_id, file, row, codebook, code, kept FROM annotated WHERE code <> kept ORDER BY sequence"
+        )
+        return new, arrow(self._connection, other)
 
 
 @contextmanager
@@ -86,7 +98,7 @@ def verdicts(files: Files, keys: Iterator[pa.Table], documents: Snapshot, *, rep
     """Compare an import's keys with each other and with the documents that a snapshot holds.
 
     With ``replace`` the first row with another text than the published one is taken, and later rows are compared with
-    it; else every such row is refused.
+    it, unless a row brings the published text too; else every such row is refused.
     """
     reader = pa.RecordBatchReader.from_batches(KEYS, (batch for table in keys for batch in table.to_batches()))
     with query(incoming=reader, documents=dataset(files, documents)) as connection:

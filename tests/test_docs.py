@@ -32,7 +32,7 @@ BEAM_FLAGS = {"--runner", "--direct_running_mode", "--direct_num_workers"}
 NAMED_REASONS = (
     *(NO_MODEL, NO_TERM, UNDETERMINED_LANGUAGE),
     *(NO_TOKENS, NOT_FINITE, UNDECODABLE_TEXT),
-    *(NUL_BYTE, UNDECODABLE, REPEATED, CHANGED),
+    *(NUL_BYTE, UNDECODABLE, REPEATED, CHANGED, RECODED),
 )
 LITERAL_REASONS = {
     "no text": "transforms/importing.py",

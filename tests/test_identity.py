@@ -12,58 +12,32 @@ from hypothesis import strategies as st
 
 from schemas.arrow import schema_of
 from schemas.coding import Annotation
-from schemas.document import Document, digest
+from schemas.document import digest
 from schemas.run import Count, CountKey, Counts, Duplicate, Rejection
 from storage.files import Files
 from storage.identity import verdicts
 from storage.shards import Staging, read_pieces
-from storage.tables import dataset, snapshot
-from tests.rows import annotation, document, documents, publish_rows, table_of
+from storage.tables import snapshot
+from tests.candidates import Row, candidates, publish_documents
+from tests.rows import document, documents, table_of
 from transforms.deduplicate import (
     CHANGED,
     REPEATED,
-    Candidates,
     Outputs,
     accepted,
-    all_annotations,
     all_keys,
     deduplicate,
     duplicates,
     refusals,
     rejection_counts,
-    stage_candidates,
 )
 
 NO_ANNOTATIONS = schema_of(Annotation).append(pa.field("row", pa.int64())).empty_table()
-Row = tuple[str, str]
-"""An own id and a text."""
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     return Files(str(tmp_path / "root"))
-
-
-def numbered(rows: pa.Table, first: int) -> pa.Table:
-    return rows.append_column("row", pa.array(range(first, first + rows.num_rows), pa.int64()))
-
-
-def candidates(
-    files: Files, parts: Sequence[Sequence[Row]], annotated: Mapping[int, Annotation] = {}
-) -> list[Candidates]:
-    """Stage parts of a file, whose rows count from 2, as after a header; ``annotated`` are annotations by row."""
-    staged, first = [], 0
-    for number, part in enumerate(parts):
-        rows = numbered(documents(*(document(own, text, run="r1") for own, text in part)), first + 2)
-        mine = {row: code for row, code in annotated.items() if row in rows["row"].to_pylist()}
-        codes = table_of(Annotation, mine.values()).append_column("row", pa.array(list(mine), pa.int64()))
-        staged.append(stage_candidates(files, "r1", number, first, rows, codes, "f.csv"))
-        first += len(part)
-    return staged
-
-
-def publish_documents(files: Files, *rows: Document) -> None:
-    publish_rows(files, "r0", "documents", [({"source": "s"}, documents(*rows))])
 
 
 def verdicts_of(files: Files, *rows: Row, replace: bool = False) -> list[tuple[int, str, str, int]]:
@@ -95,19 +69,25 @@ def test_an_id_with_another_text_in_the_same_import_is_repeated(files: Files) ->
     assert verdicts_of(files, ("1", "a"), ("1", "b"), ("1", "a")) == expected
 
 
-@pytest.mark.parametrize("replace", [False, True])
-def test_a_row_is_compared_with_the_newest_published_version(files: Files, replace: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(("replace", "verdict"), [(False, "changed"), (True, "repeated")])
+def test_a_row_is_compared_with_the_newest_published_version(files: Files, replace: bool, verdict: str) -> None:  # noqa: FBT001
     publish_documents(files, document("1", "a"), document("2", "a"), document("2", "b", version=2))
-    expected = [(0, "duplicate", "run r0", 1), (1, "changed", "run r0", 2), (2, "duplicate", "run r0", 2)]
+    expected = [(0, "duplicate", "run r0", 1), (1, verdict, "run r0", 2), (2, "duplicate", "run r0", 2)]
     assert verdicts_of(files, ("1", "a"), ("2", "a"), ("2", "b"), replace=replace) == expected
 
 
 def test_later_rows_are_compared_with_the_one_that_replaces_or_each_is_changed(files: Files) -> None:
     publish_documents(files, document("1", "a"))
-    known, changed, rows = ("duplicate", "run r0", 1), ("changed", "run r0", 1), [("1", text) for text in "abbca"]
-    same, other = ("duplicate", "f.csv row 3", 1), ("repeated", "f.csv row 3", 1)
+    changed, rows = ("changed", "run r0", 1), [("1", text) for text in "bbc"]
+    same, other = ("duplicate", "f.csv row 2", 1), ("repeated", "f.csv row 2", 1)
     found = [[row[1:] for row in verdicts_of(files, *rows, replace=replace)] for replace in (False, True)]
-    assert found == [[known, changed, changed, changed, known], [known, changed, same, other, known]]
+    assert found == [[changed, changed, changed], [changed, same, other]]
+
+
+def test_nothing_replaces_a_text_that_the_same_import_brings_again(files: Files) -> None:
+    publish_documents(files, document("1", "a"))
+    found = [row[1:3] for row in verdicts_of(files, ("1", "b"), ("1", "a"), ("1", "c"), replace=True)]
+    assert found == [("repeated", "run r0"), ("duplicate", "run r0"), ("repeated", "run r0")]
 
 
 def test_verdicts_are_told_by_their_place_in_the_import(files: Files) -> None:
@@ -194,6 +174,8 @@ def model(
             repeated.append((number, "run r0"))
         elif texts and not replace:
             rejected.append((number, CHANGED))
+        elif texts and (own, texts[-1]) in rows:
+            rejected.append((number, REPEATED))
         elif own not in taken:
             taken[own] = (text, number)
             imported.append((f"s:{own}", len(texts) + 1, digest(text)))
@@ -239,55 +221,3 @@ def test_a_part_whose_rows_are_all_known_stages_no_documents(files: Files) -> No
     counts, found = decide(files, [[("1", "a")]], replace=False)
     assert counts == Counts.of([Count(CountKey("imported"), 0), Count(CountKey("duplicate"), 1)])
     assert (found["documents"], found["rejections"]) == ([], [])
-
-
-def annotations(
-    files: Files, rows: Sequence[Row], annotated: Mapping[int, Annotation], *, replace: bool = False
-) -> list[dict[str, Any]]:
-    staged = candidates(files, [rows], annotated)
-    known = dataset(files, snapshot(files, "annotations"))
-    with verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=replace) as decided:
-        found = decided.annotations(all_annotations(files, staged), known)
-    assert found.column_names == schema_of(Annotation).names
-    return sorted(found.to_pylist(), key=lambda row: (row["document_id"], row["coder"]))
-
-
-def plain(*rows: Annotation) -> list[dict[str, Any]]:
-    return table_of(Annotation, rows).to_pylist()  # type: ignore[no-any-return]
-
-
-def test_annotations_of_new_and_of_known_documents_are_taken(files: Files) -> None:
-    publish_documents(files, document("1", "a"))
-    mine = {2: annotation("s:1"), 3: annotation("s:2")}
-    assert annotations(files, [("1", "a"), ("2", "b"), ("3", "c")], mine) == plain(*mine.values())
-
-
-def test_a_coder_s_second_code_for_a_document_is_not_taken(files: Files) -> None:
-    rows = [("1", "a"), ("1", "a"), ("1", "a")]
-    mine = {2: annotation("s:1", "1"), 3: annotation("s:1", "2"), 4: annotation("s:1", "3", coder="bela")}
-    assert annotations(files, rows, mine) == plain(mine[2], mine[4])
-    publish_rows(files, "r0", "annotations", [({"codebook": "cap@1"}, table_of(Annotation, [mine[2]]))])
-    assert annotations(files, rows, mine) == plain(mine[4])
-    other = {2: annotation("s:1", "1", book="manifesto@1")}
-    assert annotations(files, rows, other) == plain(other[2])
-
-
-def test_annotations_of_refused_rows_are_not_taken(files: Files) -> None:
-    publish_documents(files, document("1", "a"))
-    rows = [("1", "b"), ("2", "c"), ("2", "d")]
-    mine = {2: annotation("s:1"), 3: annotation("s:2", "3"), 4: annotation("s:2", "4", coder="bela")}
-    assert annotations(files, rows, mine) == plain(mine[3])
-    assert annotations(files, rows, mine, replace=True) == plain(mine[2], mine[3])
-
-
-def test_annotations_of_what_repeats_a_refused_row_are_not_taken(files: Files) -> None:
-    publish_documents(files, document("1", "a"))
-    rows = [("1", "b"), ("1", "b"), ("1", "c")]
-    assert annotations(files, rows, {4: annotation("s:1")}, replace=True) == []
-    assert annotations(files, rows, {3: annotation("s:1")}) == []
-    assert annotations(files, rows, {3: annotation("s:1")}, replace=True) == plain(annotation("s:1"))
-
-
-def test_without_candidates_there_are_no_annotations(files: Files) -> None:
-    assert all_annotations(files, []).to_table().num_rows == 0
-    assert annotations(files, [("1", "a")], {}) == []

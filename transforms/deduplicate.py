@@ -18,6 +18,7 @@ from storage.shards import StagedParquet, Staging, read_pieces
 
 REPEATED = "id repeated with another text"
 CHANGED = "known id with another text"
+RECODED = "another code by the same coder"
 _STEP = "import"
 
 
@@ -100,6 +101,16 @@ def refusals(verdicts: pa.Table, run: str, *, replace: bool) -> pa.Table:
     columns |= {name: rows[name] for name in ("document_id", "file", "row")}
     columns["reason"] = pc.if_else(pc.equal(rows["verdict"], "repeated"), REPEATED, CHANGED)
     columns["detail"] = pc.binary_join_element_wise("the other text:", rows["earlier"], " ")
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+
+
+def contradicting(rows: pa.Table, run: str) -> pa.Table:
+    """Return the Rejections of codes that contradict what the same coder has said of the document before."""
+    schema = schema_of(Rejection)
+    nothing = dict.fromkeys(("version", "id", "language", "domain"))
+    columns = _constants(rows.num_rows, schema, run=run, step="annotate", reason=RECODED, **nothing)
+    columns |= {name: rows[name] for name in ("document_id", "file", "row", "codebook")}
+    columns["detail"] = pc.binary_join_element_wise(rows["code"], "here, but before:", rows["kept"], " ")
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
