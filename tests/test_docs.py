@@ -22,7 +22,7 @@ from schemas.run import NO_MODEL, NO_TERM, UNDETERMINED_LANGUAGE, Duplicate, Rej
 from storage.tables import TABLES
 from storage.upload_pieces import NUL_BYTE, UNDECODABLE, USUAL_COLUMNS
 from storage.uploads import SUFFIXES
-from transforms.deduplicate import CHANGED, REPEATED
+from transforms.deduplicate import CHANGED, RECODED, REPEATED
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
