@@ -19,17 +19,25 @@ from schemas.run import NO_TERM
 _WORDS = re.compile(r"\w+")
 
 
+class _Bare(dict[int, int | None]):
+    """What becomes of a character: nothing of a combining mark or a soft hyphen. Filled as characters are met."""
+
+    def __missing__(self, point: int) -> int | None:
+        character = chr(point)
+        gone = unicodedata.combining(character) or unicodedata.category(character) == "Cf"
+        return self.setdefault(point, None if gone else point)
+
+
+_BARE = _Bare()
+
+
 def fold(text: str) -> str:
     """Return the text's words without case, combining marks or soft hyphens, with a space round each.
 
     Words are runs of letters, digits and '_'. NFKD takes the accents off é and ő; ß becomes ss; æ and ø stay.
     """
-    bare = text if text.isascii() else "".join(filter(_is_base, unicodedata.normalize("NFKD", text)))
+    bare = text if text.isascii() else unicodedata.normalize("NFKD", text).translate(_BARE)
     return f" {' '.join(_WORDS.findall(bare.casefold()))} "
-
-
-def _is_base(character: str) -> bool:
-    return not unicodedata.combining(character) and unicodedata.category(character) != "Cf"
 
 
 class _Terms:

@@ -88,10 +88,13 @@ def detect(documents: pa.Table, languages: LanguageDetector, domains: DomainDete
 
 def by_group(rows: pa.Table) -> Iterator[tuple[Group, pa.Table]]:
     """Yield detected rows by Group, the Groups sorted, each Group's rows in the order they had."""
-    pairs = rows.select(["language", "domain"]).group_by(["language", "domain"]).aggregate([]).to_pylist()
-    for group in sorted(Group(pair["language"], pair["domain"]) for pair in pairs):
-        mask = pc.and_(pc.equal(rows["language"], group.language), pc.equal(rows["domain"], group.domain))
-        yield group, rows.filter(mask)
+    keys = [("language", "ascending"), ("domain", "ascending")]
+    ordered = rows.take(pc.sort_indices(rows, keys))
+    sizes = rows.group_by(["language", "domain"]).aggregate([([], "count_all")]).sort_by(keys).to_pylist()
+    start = 0
+    for size in sizes:
+        yield Group(size["language"], size["domain"]), ordered.slice(start, size["count_all"])
+        start += size["count_all"]
 
 
 def grouped_address(shard: Shard, settings: str) -> str:
