@@ -10,6 +10,7 @@ PACKAGES = ("schemas", "storage", "models", "transforms", "scrapers", "pipelines
 
 REQUIRES = [
     "apache-beam>=2.77",
+    "botocore",
     "defusedxml",
     "deltalake>=1.6",
     "duckdb",
@@ -28,6 +29,7 @@ REQUIRES = [
     "s3fs",
     "safetensors",
     "scikit-learn",
+    "scipy",
     "tyro",
 ]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
@@ -48,6 +49,9 @@ def check_model(card: ModelCard) -> None:
         from models.checkpoint import Checkpoint
 
         Checkpoint(card)
+        missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
+        if missing:
+            raise ModelError(f"model {card.name} needs {' and '.join(missing)}: pip install babelbeam[transformers]")
     else:
         load_classifier(card)
 

@@ -57,6 +57,12 @@ def folder_digest(address: str | Path) -> str:
     return state.hexdigest()
 
 
+def folder_state(address: str) -> str:
+    """Return what tells, without reading them, whether the files that inference needs have changed: size and time."""
+    files = ((path.name, path.stat()) for path in needed_files(Path(address)))
+    return " ".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in files)
+
+
 def check_digest(card: ModelCard) -> None:
     """Raise ModelError where a card states a digest and the files of its folder have another."""
     if card.digest and (found := folder_digest(card.address)) != card.digest:

@@ -90,8 +90,9 @@ class Registry:
         """Return the Route of a Group under a Codebook id.
 
         What ``routes.toml`` says for the Group, or for the language and any domain, decides. Else the most specific
-        card that codes the Group: language-domain, language, pooled; then transformers, linear, dictionary; then the
-        first by name. An undetermined domain is coded by those that code any domain.
+        card that codes the Group: language-domain, language, pooled, and of pooled ones those for named domains; then
+        transformers, linear, dictionary; then a starter model last; then the first by name. An undetermined domain is
+        coded by those that code any domain.
         """
         for domain in (group.domain, ANY):
             card = self.routes.get((book, group.language, domain))
@@ -100,13 +101,18 @@ class Registry:
         candidates = [card for card in self.cards if card.codebook == book and card.codes_group(group)]
         if not candidates:
             return NoRoute(group, book, self._nothing(group, book))
-        best = min(candidates, key=lambda card: (_SCOPES.index(card.scope), _KINDS.index(card.kind), card.name))
-        others = f", before {len(candidates) - 1} less specific" if len(candidates) > 1 else ""
+        best = min(candidates, key=_preference)
+        others = f", chosen from {len(candidates)}" if len(candidates) > 1 else ""
         return Route(group, book, best, f"{best.scope} {best.kind} model{others}")
 
     def _nothing(self, group: Group, book: str) -> str:
         models = ", ".join(card.model for card in self.cards if card.codebook == book) or "none"
         return f"no model for {book} in {group}; models for {book}: {models}"
+
+
+def _preference(card: ModelCard) -> tuple[int, bool, int, bool, str]:
+    starter = Path(card.address).parent == STARTER
+    return _SCOPES.index(card.scope), ANY in card.domains, _KINDS.index(card.kind), starter, card.name
 
 
 def _read_routes(folder: Path) -> list[tuple[str, str, str, str]]:

@@ -8,11 +8,12 @@ import apache_beam as beam
 import tyro
 
 from models.classifier import check_model
+from models.digest import folder_state
 from models.registry import Registry, open_registry
 from pipelines import importing
 from pipelines.accounting import account, judge
 from pipelines.detect import DetectionFlags, pipeline, shards_of
-from pipelines.failures import ConfigurationError
+from pipelines.failures import ConfigurationError, check_share
 from pipelines.progress import Work, watch
 from pipelines.report import print_end
 from pipelines.running import claimed, publish_once
@@ -64,8 +65,9 @@ class Options:
     """Fail, with everything published, where a larger share is rejected for other reasons than the models' limits."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.max_rejected <= 1:
-            raise ConfigurationError(f"--max-rejected is {self.max_rejected} but should be in [0, 1]")
+        check_share("--max-rejected", self.max_rejected)
+        if not self.codebook:
+            raise ConfigurationError("--codebook names none; `babelbeam codebooks` lists them")
         if bool(self.input) != bool(self.source):
             raise ConfigurationError("--input and --source go together: --input FILE… --source NAME")
 
@@ -73,7 +75,7 @@ class Options:
 def _parameters(
     options: Options, books: Sequence[str], settings: DetectionSettings, registry: Registry
 ) -> dict[str, str]:
-    cards = (f"{card.name} {card.codebook} {card.digest} {card.languages} {card.domains}" for card in registry.cards)
+    cards = (f"{card} {folder_state(card.address)}" for card in registry.cards)
     return {
         "codebooks": " ".join(books),
         "detection": settings.name,
@@ -114,10 +116,11 @@ def _receipts(files: Files, run: str) -> tuple[Counts, list[Receipt]]:
 def _prepare(files: Files, claim: Claim, books: Sequence[str], max_rejected: float) -> Publication:
     planned, receipts = _receipts(files, claim.run)
     counts = sum((receipt.counts for receipt in receipts), planned)
-    wrong = account(counts, books, snapshot(files, "documents", claim.begin.inputs["documents"]).rows)
+    staged = [file for receipt in receipts for file in receipt.files]
+    documents = snapshot(files, "documents", claim.begin.inputs["documents"]).rows
+    wrong = account(counts, books, documents, sum(file.rows for file in staged))
     if wrong:
         return Publication((), (), "failed", counts, f"{wrong}; nothing was published")
-    staged = [file for receipt in receipts for file in receipt.files]
     rest = Staging(files, claim.run, "rest")
     replaced: list[str] = []
     for book in books:

@@ -8,7 +8,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from models.detectors import DEFAULT_DOMAIN_THRESHOLD, DEFAULT_LANGUAGE_THRESHOLD, DEFAULT_LANGUAGES
-from pipelines.failures import ConfigurationError
+from pipelines.failures import ConfigurationError, check_share
 from pipelines.report import print_groups
 from schemas.run import TableVersion
 from schemas.work import Shard, Slice
@@ -36,8 +36,7 @@ class DetectionFlags:
     def settings(self) -> DetectionSettings:
         """Return the settings, checked; raise ConfigurationError where they name what there is not."""
         for name in ("language_threshold", "domain_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigurationError(f"--{name.replace('_', '-')} is {getattr(self, name)} but should be in [0, 1]")
+            check_share(f"--{name.replace('_', '-')}", getattr(self, name))
         settings = DetectionSettings(
             self.language_detector, tuple(self.languages), self.language_threshold, self.domain_threshold
         )

@@ -13,6 +13,12 @@ class ConfigurationError(ValueError):
     """Options that name what there is not, or that do not go together."""
 
 
+def check_share(flag: str, value: float) -> None:
+    """Raise ConfigurationError unless the value of a flag is in [0, 1]."""
+    if not 0 <= value <= 1:
+        raise ConfigurationError(f"{flag} is {value} but should be in [0, 1]")
+
+
 _USAGE: tuple[type[Exception], ...] = (AddressError, ConfigurationError, ModelError, UploadError)
 _FAILED: tuple[type[Exception], ...] = (RunRefused, StorageError, VersionMismatch)
 _NAMES = "|".join(kind.__name__ for kind in (*_USAGE, *_FAILED, *StorageError.__subclasses__()))

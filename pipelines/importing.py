@@ -1,7 +1,7 @@
 """`babelbeam import`: files of documents into the documents table, every row accounted for."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tyro
 
-from pipelines.accounting import judge_import
-from pipelines.failures import ConfigurationError
+from pipelines.accounting import account_import, judge_import
+from pipelines.failures import ConfigurationError, check_share
 from pipelines.report import print_end
 from pipelines.running import claimed, publish_once
 from schemas.codebook import codebook
@@ -19,13 +19,13 @@ from schemas.document import check_source
 from schemas.group import DOMAINS, domain_named
 from schemas.run import Count, CountKey, Counts
 from storage.files import Files
-from storage.identity import verdicts
+from storage.identity import Verdicts, verdicts
 from storage.ledger import Claim, Ledger
 from storage.publication import Publication
 from storage.shards import StagedParquet, Staging
-from storage.tables import dataset, snapshot
+from storage.tables import dataset, file_schema, snapshot
 from storage.upload_pieces import is_text
-from storage.uploads import Upload, UploadError, open_upload
+from storage.uploads import Piece, ReadError, Upload, UploadError, open_upload
 from transforms.deduplicate import (
     Candidates,
     Outputs,
@@ -115,6 +115,8 @@ class Options:
     """Take a known id with another text as the document's next version."""
     max_characters: int = 1_000_000
     """Reject longer texts."""
+    max_rejected: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 0.5
+    """Fail, with everything published, where a larger share of the rows is rejected."""
 
 
 def _settings(options: Options, file: str, columns: ColumnNames, claim: Claim) -> ImportSettings:
@@ -143,6 +145,9 @@ def _check(options: Options) -> None:
     for file in options.files:
         if not is_text(file):
             raise ConfigurationError(f"the name of the file {file!r} is not UTF-8; rename it")
+    if options.max_characters < 1:
+        raise ConfigurationError(f"--max-characters is {options.max_characters} but should be at least 1")
+    check_share("--max-rejected", options.max_rejected)
     if options.language and normalise_language(options.language) is None:
         raise ConfigurationError(f"--language {options.language!r} is not a language of BCP 47 such as hu or pt-BR")
     if options.domain and domain_named(options.domain) is None:
@@ -156,10 +161,21 @@ def _fingerprint(address: str) -> str:
     return f"{path} {info.get('size')} {changed}"
 
 
+def _refuse_late_columns(piece: Piece, upload: Upload, columns: ColumnNames) -> None:
+    """Raise ReadError where a column that would hold ids, dates or the like appears after the columns were chosen."""
+    late = set(piece.columns) - set(upload.columns)
+    if late and find_columns((*upload.columns, *sorted(late)), columns) != columns:
+        raise ReadError(
+            f"{upload.address}: columns {', '.join(sorted(late))} first appear near row {piece.rows[0]}; "
+            "put a row that has every column first"
+        )
+
+
 def _batches(upload: Upload, settings: ImportSettings) -> Iterator[list[Admitted]]:
     """Yield the admitted pieces of an upload, as many at a time as make a shard."""
     batch: list[Admitted] = []
     for piece in upload.pieces():
+        _refuse_late_columns(piece, upload, settings.columns)
         batch.append(admit(piece, settings))
         rows = sum(admitted.documents.num_rows for admitted in batch)
         if rows >= SHARD_ROWS or sum(admitted.documents.nbytes for admitted in batch) >= SHARD_BYTES:
@@ -192,7 +208,10 @@ class _Import:
                 for batch in _batches(upload, _settings(self._options, file, columns, self._claim)):
                     self._admit(batch, file, bad_rows, bad_codes)
             self._decide(Outputs(bad_rows, repeats), bad_codes)
-        detail = judge_import(self._counts)
+        wrong = account_import(self._counts, self._staging.staged)
+        if wrong:
+            return Publication((), (), "failed", self._counts, f"{wrong}; nothing was published")
+        detail = judge_import(self._counts, self._options.max_rejected)
         return Publication(tuple(self._staging.staged), (), "failed" if detail else "done", self._counts, detail)
 
     def _admit(self, batch: list[Admitted], file: str, bad_rows: StagedParquet, bad_codes: StagedParquet) -> None:
@@ -207,7 +226,9 @@ class _Import:
         bad_rows.write(rejections.filter(of_rows))
         bad_codes.write(rejections.filter(pc.invert(of_rows)))
         self._counts += rejection_counts(rejections)
-        print(f"{first + part.rows:,} documents read from {file}", flush=True)
+        self._counts += Counts.of([Count(CountKey("read"), sum(admitted.read for admitted in batch))])
+        with suppress(BrokenPipeError):
+            print(f"{first + part.rows:,} documents read from {file}", flush=True)
 
     def _decide(self, outputs: Outputs, bad_codes: StagedParquet) -> None:
         files, run, replace = self._files, self._claim.run, self._options.replace
@@ -220,14 +241,19 @@ class _Import:
                     files, part, mine, outputs, self._staging, run, self._options.source, replace=replace
                 )
             known = dataset(files, snapshot(files, "annotations", inputs["annotations"]))
-            new, other = decided.annotations(all_annotations(files, self._candidates), known)
-        contradictions = contradicting(other, run)
-        bad_codes.write(contradictions)
-        self._counts += rejection_counts(contradictions)
-        for book in pc.unique(new["codebook"]).to_pylist():
-            rows = new.filter(pc.equal(new["codebook"], book))
-            self._staging.write("annotations", {"codebook": book}, "annotations", rows)
-            self._counts += Counts.of([Count(CountKey("annotated", book), rows.num_rows)])
+            decided.compare_annotations(all_annotations(files, self._candidates), known)
+            for other in decided.contradictions():
+                contradictions = contradicting(other, run)
+                bad_codes.write(contradictions)
+                self._counts += rejection_counts(contradictions)
+            self._annotate(decided)
+
+    def _annotate(self, decided: Verdicts) -> None:
+        book = codebook(self._options.code_codebook).id
+        with self._staging.file("annotations", {"codebook": book}, "annotations") as annotations:
+            for rows in decided.new_annotations(file_schema("annotations").names):
+                annotations.write(rows)
+        self._counts += Counts.of([Count(CountKey("annotated", book), annotations.rows)])
 
 
 def _publication(

@@ -6,7 +6,7 @@ from models.classifier import check_model
 from models.registry import open_registry
 from pipelines.failures import ConfigurationError
 from schemas.codebook import codebook
-from schemas.group import Group, domain_named
+from schemas.group import Group, domain_named, primary_language
 from transforms.import_values import normalise_language
 from transforms.route import decide
 
@@ -33,7 +33,7 @@ def run(options: Options) -> int:
     """Run the command; return 0 where there is a model, 1 where there is none."""
     try:
         tag = normalise_language(options.language) or options.language
-        group = Group(tag.partition("-")[0], domain_named(options.domain) or options.domain)
+        group = Group(primary_language(tag), domain_named(options.domain) or options.domain)
         book = codebook(options.codebook).id
     except ValueError as error:
         raise ConfigurationError(str(error)) from error

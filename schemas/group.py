@@ -28,15 +28,26 @@ DOMAINS = {
 }
 """Domain names of the Babel Machine and the other words under which people know them."""
 
+NORWEGIAN = "no"
+"""Bokmål (nb) and Nynorsk (nn) are one language here: detectors and models tell them apart badly or not at all."""
+
 Provenance = Literal["declared", "source", "detected"]
 """Where a language or a domain comes from: the row itself, the row's whole source, or a detector."""
 
-_ALIASES = {alias: name for name, aliases in DOMAINS.items() for alias in (name, *aliases)}
+_ALIASES = {alias: name for name, aliases in DOMAINS.items() for alias in (name, *aliases)} | {
+    UNDETERMINED: UNDETERMINED
+}
 
 
 def domain_named(value: str) -> str | None:
-    """Return the domain that ``value`` names, by name or alias in any case, or None where it names none."""
+    """Return the domain that ``value`` names, by name or alias in any case, ``und``, or None where it names none."""
     return _ALIASES.get(re.sub(r"[\s_\u2010\u2011-]+", " ", value).strip().casefold())
+
+
+def primary_language(tag: str) -> str:
+    """Return the language of a BCP 47 tag as Groups have it: ``pt`` of ``pt-BR``; Norwegian is one, ``no``."""
+    primary = tag.partition("-")[0].lower()
+    return NORWEGIAN if primary in ("nb", "nn") else primary
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,13 +5,14 @@ import os
 import posixpath
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import IO, Any, TypeVar
 
 import fsspec
 import msgspec
+import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 from fsspec.implementations.local import LocalFileSystem
 
@@ -132,8 +133,8 @@ class Files:
             self.filesystem.makedirs(self.path(address), exist_ok=True)
 
     def open(self, address: str) -> IO[bytes]:
-        """Open a file for reading."""
-        with _explained("read", self.url(address)):
+        """Open a file for reading; raise StorageError where there is none, for what is opened is known to be there."""
+        with _explained("open", self.url(address)):
             return self.filesystem.open(self.path(address), "rb")  # type: ignore[no-any-return]
 
     def read(self, address: str) -> bytes:
@@ -190,37 +191,44 @@ class Files:
     def whole(self, address: str) -> Iterator[IO[bytes]]:
         """Open a file for writing that is there, whole, when the block ends, and not at all if the block raises.
 
-        A file that is there already is replaced.
+        A file that is there already is replaced. Of what the block raises only a full disk is taken for the file's.
         """
-        path = self.path(address)
         with _explained("write", self.url(address)):
-            self.filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
-            if self.is_local:
-                with self._whole_local(address) as file:
-                    yield file
-                return
-            remote = self.filesystem.open(path, "wb", autocommit=False)
-            try:
-                yield remote
-                remote.close()
-            except BaseException:
-                remote.discard()
-                raise
-            remote.commit()
-
-    @contextmanager
-    def _whole_local(self, address: str) -> Iterator[IO[bytes]]:
-        temporary = self._temporary(address)
+            self.filesystem.makedirs(posixpath.dirname(self.path(address)), exist_ok=True)
+            target = self._target(address)
         try:
-            with open(temporary, "xb") as file:  # noqa: PTH123 - these are plain paths
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path(address))  # noqa: PTH105 - these are plain paths
-        except BaseException:
-            if os.path.exists(temporary):  # noqa: PTH110 - these are plain paths
-                os.remove(temporary)  # noqa: PTH107 - these are plain paths
+            yield target
+            with _explained("write", self.url(address)):
+                self._keep(target, address)
+        except BaseException as error:
+            self._drop(target)
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise StorageError(f"cannot write {self.url(address)}: {_FULL[error.errno]}") from error
             raise
+
+    def _target(self, address: str) -> Any:
+        if self.is_local:
+            return open(self._temporary(address), "xb")  # noqa: PTH123 - a plain path, closed by _keep or _drop
+        return self.filesystem.open(self.path(address), "wb", autocommit=False)
+
+    def _keep(self, target: Any, address: str) -> None:
+        if self.is_local:
+            target.flush()
+            os.fsync(target.fileno())
+            target.close()
+            os.replace(target.name, self.path(address))  # noqa: PTH105 - these are plain paths
+        else:
+            target.close()
+            target.commit()
+
+    def _drop(self, target: Any) -> None:
+        if not self.is_local:
+            target.discard()
+            return
+        with suppress(OSError):
+            target.close()
+        with suppress(FileNotFoundError):
+            os.remove(target.name)  # noqa: PTH107 - these are plain paths
 
     def put_in_place(self, staged: str, final: str) -> None:
         """Give a staged file its final place, replacing what is there; doing it again changes nothing.
@@ -239,11 +247,23 @@ class Files:
                 self.filesystem.copy(self.path(staged), self.path(final))
 
 
+@contextmanager
+def undamaged(address: str) -> Iterator[None]:
+    """Raise StorageError where a Parquet file that is read in the block is not one."""
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        raise StorageError(f"{address} is damaged: {error}") from error
+
+
 def to_json(value: Any) -> bytes:
     """Return a noun as JSON, two spaces deep, with a final newline."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
 def from_json(data: bytes, kind: type[Value]) -> Value:
-    """Return the noun of that kind; raise ValueError where the JSON is not one."""
-    return msgspec.json.decode(data, type=kind)
+    """Return the noun of that kind; raise StorageError where the JSON is not one."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise StorageError(f"a file of a {kind.__name__} is damaged: {error}") from error

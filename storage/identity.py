@@ -1,6 +1,6 @@
 """Identity: which of an import's rows are new documents, which are duplicates, and which contradict what is known."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from storage.files import Files
-from storage.query import arrow, query
+from storage.query import arrow, batches, query
 from storage.tables import Snapshot, dataset
 
 KEYS = pa.schema(
@@ -45,16 +45,25 @@ SELECT c.sequence, document_id, c.file, c.row, c.version,
          ELSE f.place END AS earlier
 FROM compared c LEFT JOIN firsts f USING (document_id)
 """
-_ANNOTATED = """
-CREATE TABLE annotated AS
-    SELECT c.*, k.file, k.row,
-           coalesce(p.code, first(c.code) OVER same) AS kept,
-           p.code IS NULL AND c.sequence = first(c.sequence) OVER same AS new
-    FROM candidates c JOIN keys k USING (sequence)
-    LEFT JOIN published p ON p.document_id = c.document_id AND p.codebook = c.codebook AND p.coder = c.coder
-    WHERE NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.sequence = c.sequence
-                      AND (v.verdict = 'repeated' OR v.verdict = 'changed' AND NOT $replace))
-    WINDOW same AS (PARTITION BY c.document_id, c.codebook, c.coder ORDER BY c.sequence)
+_FIRSTS = """
+CREATE TABLE first_codes AS SELECT min(c.sequence) AS sequence FROM candidates c
+WHERE NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.sequence = c.sequence
+                  AND (v.verdict = 'repeated' OR v.verdict = 'changed' AND NOT $replace))
+GROUP BY c.document_id, c.codebook, c.coder
+"""
+_KEPT = """
+CREATE TABLE kept AS SELECT c.document_id, c.codebook, c.coder, c.sequence, coalesce(p.code, c.code) AS code,
+                            p.code IS NULL AS new
+FROM candidates c JOIN first_codes USING (sequence)
+LEFT JOIN published p ON p.document_id = c.document_id AND p.codebook = c.codebook AND p.coder = c.coder
+"""
+_CONTRADICTIONS = """
+SELECT c.document_id, k.file, k.row, c.codebook, c.code, o.code AS kept
+FROM candidates c JOIN keys k USING (sequence)
+JOIN kept o ON o.document_id = c.document_id AND o.codebook = c.codebook AND o.coder = c.coder
+WHERE c.code <> o.code AND NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.sequence = c.sequence
+                                       AND (v.verdict = 'repeated' OR v.verdict = 'changed' AND NOT {replace}))
+ORDER BY c.sequence
 """
 
 
@@ -75,22 +84,31 @@ class Verdicts:
         sql = "SELECT * FROM verdicts WHERE verdict <> 'new' AND sequence BETWEEN ? AND ? ORDER BY sequence"
         return arrow(self._connection, sql, first, last)
 
-    def annotations(self, candidates: ds.Dataset, published: ds.Dataset) -> tuple[pa.Table, pa.Table]:
-        """Return the candidate annotations that are new, and those that contradict what their coder said before.
+    def compare_annotations(self, candidates: ds.Dataset, published: ds.Dataset) -> None:
+        """Compare the candidate annotations with each other and with the published ones.
 
         Looked at are those of rows whose text is taken or published under their id. Of a coder's codes for a document
-        under a codebook the first is kept. The second table has the columns document_id, file, row, codebook, code and
-        kept, the code that is known.
+        under a codebook the first is kept.
         """
         self._connection.register("candidates", candidates)
         self._connection.register("published", published)
-        self._connection.execute(_ANNOTATED, {"replace": self._replace})
-        names = ", ".join(published.schema.names)
-        new = arrow(self._connection, f"SELECT {names} FROM annotated WHERE new ORDER BY sequence")  # noqa: S608 - our names
-        other = (
-            "SELECT document_id, file, row, codebook, code, kept FROM annotated WHERE code <> kept ORDER BY sequence"
+        self._connection.execute(_FIRSTS, {"replace": self._replace})
+        self._connection.execute(_KEPT)
+
+    def new_annotations(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the compared annotations that are new, in parts."""
+        names = ", ".join(f"c.{name}" for name in columns)
+        yield from batches(
+            self._connection,
+            f"SELECT {names} FROM candidates c JOIN kept USING (sequence) WHERE kept.new ORDER BY sequence",  # noqa: S608
         )
-        return new, arrow(self._connection, other)
+
+    def contradictions(self) -> Iterator[pa.Table]:
+        """Yield the compared annotations that contradict what their coder said before, in parts.
+
+        Columns: document_id, file, row, codebook, code, and kept, the code that is known.
+        """
+        yield from batches(self._connection, _CONTRADICTIONS.format(replace=str(self._replace).lower()))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from schemas.run import Attempt, Begin, Counts, End, Outcome, Run, TableVersion
 from schemas.version import code_version
 from storage.background import in_background
 from storage.files import Files, from_json, to_json
-from storage.layout import CLAIMS, RUNS, run_file, staging
+from storage.layout import CLAIMS, RUNS, STAGING, run_file, staging
 
 HEARTBEAT_SECONDS = 10
 SILENT = timedelta(minutes=2)
@@ -140,7 +140,8 @@ class Ledger:
         name = same[-1].begin.run if same else f"{_now():%Y%m%dt%H%M%S}-{kind}-{secrets.token_hex(3)}"
         attempt = _this_attempt(len(same[-1].attempts) + 1 if same else 1)
         if not self._files.write_once(_claim_file(number), to_json(_Holder(name, attempt))):
-            raise RunRefused("another run has begun on this root in this very moment; wait for it to end")
+            raise RunRefused(_at_work(from_json(self._files.read(_claim_file(number)), _Holder)))
+        self._sweep({run.begin.run for run in unfinished})
         for run in unfinished:
             if run.begin.run != name:
                 settle(run)
@@ -148,6 +149,12 @@ class Ledger:
         self._files.write_once(run_file(name, "begin.json"), to_json(begin))
         self._files.write_once(run_file(name, f"attempt-{attempt.number:03}.json"), to_json(attempt))
         return Claim(begin, attempt)
+
+    def _sweep(self, unfinished: set[str]) -> None:
+        """Delete what ended Runs left in the staging area when they were killed between their end and the deletion."""
+        for address in self._files.names(STAGING):
+            if _last_name(address) not in unfinished:
+                self._files.delete(address, recursive=True)
 
     def _free_number(self) -> int:
         """Return the number of the next claim; raise RunRefused where the holder of the last is at work."""

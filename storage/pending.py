@@ -1,6 +1,6 @@
 """Pending: which rows of the grouped shards a Codebook has not settled yet, decided document by document."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.group import Group
-from schemas.run import NO_MODEL
 from schemas.work import Slice
 from storage.files import Files
 from storage.query import arrow, query, scalar
@@ -18,26 +17,26 @@ from storage.tables import Snapshot, dataset
 _GROUPED = pa.schema(
     [pa.field("slice", pa.int32()), pa.field("document_id", pa.string()), pa.field("version", pa.int16())]
 )
-_SETTLED = """
-CREATE TABLE settled AS
-    SELECT document_id, arg_max(version, place) AS version, arg_max(language, place) AS language,
-           arg_max(domain, place) AS domain, arg_max(reason, place) AS reason
-    FROM (
-        SELECT document_id, version, language, domain, '' AS reason, '~' AS place FROM codings
-        UNION ALL
-        SELECT document_id, version, language, domain, reason, run AS place FROM rejections WHERE codebook = ?
-    ) GROUP BY document_id
+_NEWEST = """
+CREATE TABLE newest AS SELECT document_id, max(version) AS version FROM grouped
+WHERE document_id IN (SELECT document_id FROM grouped WHERE version > 1) GROUP BY document_id
+"""
+_REFUSED = """
+CREATE TABLE refused AS SELECT DISTINCT g.slice, g.document_id, g.version
+FROM grouped g JOIN slices p USING (slice) JOIN rejections r USING (document_id)
+WHERE r.codebook = ? AND r.version >= g.version AND r.language = p.language AND r.domain = p.domain
+AND (p.model = '' OR starts_with(r.detail, p.model || ': '))
 """
 _STATES = """
 CREATE TABLE states AS
-    SELECT g.slice, g.document_id, g.version, s.reason = '' AS coded,
+    SELECT g.slice, g.document_id, g.version, c.document_id IS NOT NULL AS coded,
         CASE WHEN g.version < n.version THEN 'superseded'
-             WHEN s.document_id IS NULL OR s.version < g.version THEN 'pending'
-             WHEN s.language <> p.language OR s.domain <> p.domain THEN 'pending'
-             WHEN s.reason = ? AND p.routed THEN 'pending'
-             ELSE 'settled' END AS state
-    FROM grouped g JOIN slices p USING (slice) JOIN newest n USING (document_id)
-    LEFT JOIN settled s USING (document_id)
+             WHEN c.version >= g.version AND c.language = p.language AND c.domain = p.domain THEN 'settled'
+             WHEN c.document_id IS NULL AND r.document_id IS NOT NULL THEN 'settled'
+             ELSE 'pending' END AS state
+    FROM grouped g JOIN slices p USING (slice) LEFT JOIN newest n USING (document_id)
+    LEFT JOIN codings c USING (document_id)
+    LEFT JOIN refused r ON r.slice = g.slice AND r.document_id = g.document_id AND r.version = g.version
 """
 _WANTED = "SELECT document_id, version FROM states WHERE slice = ? AND state = 'pending' ORDER BY document_id"
 
@@ -62,13 +61,13 @@ def _grouped_rows(files: Files, slices: Sequence[Slice]) -> Iterator[pa.RecordBa
         yield from rows.add_column(0, _GROUPED.field("slice"), column).cast(_GROUPED).to_batches()
 
 
-def _slice_table(slices: Sequence[Slice], routed: frozenset[Group]) -> pa.Table:
+def _slice_table(slices: Sequence[Slice], models: Mapping[Group, str]) -> pa.Table:
     return pa.table(
         {
             "slice": pa.array(range(len(slices)), pa.int32()),
             "language": pa.array([piece.group.language for piece in slices], pa.string()),
             "domain": pa.array([piece.group.domain for piece in slices], pa.string()),
-            "routed": pa.array([piece.group in routed for piece in slices], pa.bool_()),
+            "model": pa.array([models.get(piece.group, "") for piece in slices], pa.string()),
         }
     )
 
@@ -78,13 +77,14 @@ def find_pending(
     slices: Sequence[Slice],
     codebook: str,
     published: tuple[Snapshot, Snapshot],
-    routed: frozenset[Group],
+    models: Mapping[Group, str],
     lists: str,
 ) -> Pending:
     """Find what a Codebook has not settled; ``published`` are the snapshots of codings and rejections.
 
-    Settled is what has a Coding, or else a Rejection, for the document's newest version and present Group; but "no
-    model" settles nothing once the Group is among ``routed``, those that have one. Older versions are superseded.
+    Settled is what has a Coding, or else a Rejection, for the document's newest version and present Group. Where the
+    Group has a model now (``models``, by name), only that model's own Rejections settle anything: what had no model, or
+    none that found a term, is pending again when another one comes. Older versions are superseded.
     Where only some rows of a Slice are pending, a file in the folder ``lists`` names them by document_id and version.
     """
     codings, rejections = published
@@ -93,13 +93,11 @@ def find_pending(
         dataset(files, rejections.where(step="classify")),
     )
     reader = pa.RecordBatchReader.from_batches(_GROUPED, _grouped_rows(files, slices))
-    with query(incoming=reader, slices=_slice_table(slices, routed), codings=coded, rejections=rejected) as connection:
+    with query(incoming=reader, slices=_slice_table(slices, models), codings=coded, rejections=rejected) as connection:
         connection.execute("CREATE TABLE grouped AS SELECT * FROM incoming")
-        connection.execute(
-            "CREATE TABLE newest AS SELECT document_id, max(version) AS version FROM grouped GROUP BY document_id"
-        )
-        connection.execute(_SETTLED, [codebook])
-        connection.execute(_STATES, [NO_MODEL])
+        connection.execute(_NEWEST)
+        connection.execute(_REFUSED, [codebook])
+        connection.execute(_STATES)
         return _pending(files, connection, slices, lists)
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from storage.files import StorageError
 
-MEMORY = "128MB"
+_STORAGE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InvalidInputException)
+MEMORY = "256MB"
 
 
 @contextmanager
@@ -30,13 +31,19 @@ def query(**relations: Any) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.register(name, relation)
         try:
             yield connection
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        except (*_STORAGE, OSError, pa.ArrowInvalid) as error:
             raise StorageError(f"cannot compare ids in {spill}: {error}") from error
 
 
 def arrow(connection: duckdb.DuckDBPyConnection, sql: str, *parameters: int | str) -> pa.Table:
     """Return the whole answer to a query as an Arrow table."""
     return connection.sql(sql, params=parameters).to_arrow_table()
+
+
+def batches(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.Table]:
+    """Yield the answer to a query as Arrow tables of bounded size."""
+    for batch in connection.sql(sql).to_arrow_reader(10_000):
+        yield pa.Table.from_batches([batch])
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from schemas.group import Group
 from schemas.work import Slice, StagedFile
-from storage.files import Files
+from storage.files import Files, undamaged
 from storage.layout import partition_folder, staging
 from storage.tables import file_schema, partition_of
 
@@ -76,14 +76,14 @@ class Staging:
 
 def read_pieces(files: Files, address: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
     """Yield a Parquet file in tables of at most 10,000 rows, in its order."""
-    with files.open(address) as file, pq.ParquetFile(file) as parquet:
+    with undamaged(address), files.open(address) as file, pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches(ROW_GROUP_ROWS, columns=columns):
             yield pa.Table.from_batches([batch])
 
 
 def read_slice(files: Files, piece: Slice, columns: list[str] | None = None) -> pa.Table:
     """Return the wanted rows of a Slice, in their order; ``columns`` hold document_id and version."""
-    with files.open(piece.grouped) as file, pq.ParquetFile(file) as parquet:
+    with undamaged(piece.grouped), files.open(piece.grouped) as file, pq.ParquetFile(file) as parquet:
         rows = parquet.read_row_group(piece.row_group, columns=columns)
     return _wanted(rows, read_pending(files, piece.pending)) if piece.pending else rows
 
@@ -135,11 +135,14 @@ def _described(piece: Slice) -> list[str | int]:
 
 
 def grouped_slices(files: Files, address: str) -> list[Slice] | None:
-    """Return the Slices of a grouped shard, or None where it has not been written."""
+    """Return the Slices of a grouped shard, or None where it has not been written or is damaged and to be made anew."""
     if not files.exists(address):
         return None
-    with files.open(address) as file, pq.ParquetFile(file) as parquet:
-        described = json.loads((parquet.metadata.metadata or {})[_SLICES.encode()])
+    try:
+        with files.open(address) as file, pq.ParquetFile(file) as parquet:
+            described = json.loads((parquet.metadata.metadata or {})[_SLICES.encode()])
+    except (pa.ArrowInvalid, KeyError):
+        return None
     return [
         Slice(address, number, Group(language, domain), rows, characters)
         for number, (language, domain, rows, characters) in enumerate(described)

@@ -13,6 +13,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import fsspec
+from botocore.exceptions import BotoCoreError, ClientError
 from fsspec.implementations.local import LocalFileSystem
 
 PIECE_ROWS = 5_000
@@ -136,7 +137,7 @@ def explained(address: str) -> Iterator[None]:
         raise UploadError(f"{address} is a folder; give a file") from error
     except UnicodeError as error:
         raise ReadError(f"{address} cannot be decoded: {error}; name its encoding") from error
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, BotoCoreError, ClientError) as error:
         raise ReadError(f"{address} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 

@@ -11,12 +11,13 @@ from schemas.arrow import schema_of
 from schemas.coding import Annotation, Coding
 from schemas.document import Document, digest, document_id
 from schemas.group import Group
-from schemas.run import Rejection, TableVersion
+from schemas.run import NO_MODEL, Rejection, TableVersion
 from schemas.work import StagedFile
 from storage.files import Files
 from storage.shards import Staging
 from storage.tables import Snapshot, dataset, publish, snapshot
 
+MODEL = "m@1"
 HU = Group("hu", "media")
 DE = Group("de", "media")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -67,9 +68,12 @@ def rejection(
     version: int = 1,
     reason: str = "no term found",
     run: str = "r0",
+    model: str = MODEL,
 ) -> Rejection:
+    """Return a Rejection by a model, or for want of one."""
+    detail = "no model for it" if reason == NO_MODEL else f"{model}: language model"
     return Rejection(
-        name, version, None, None, None, book, group.language, group.domain, reason, "", run, "classify"
+        name, version, None, None, None, book, group.language, group.domain, reason, detail, run, "classify"
     )  # fmt: skip
 
 

@@ -25,24 +25,25 @@ def files(tmp_path: Path) -> Files:
 
 def look(
     files: Files, rows: Sequence[Row], annotated: Mapping[int, Annotation], *, replace: bool
-) -> tuple[pa.Table, pa.Table]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     staged = candidates(files, [rows], annotated)
     known = dataset(files, snapshot(files, "annotations"))
     with verdicts(files, all_keys(files, staged), snapshot(files, "documents"), replace=replace) as decided:
-        return decided.annotations(all_annotations(files, staged), known)
+        decided.compare_annotations(all_annotations(files, staged), known)
+        new = [row for rows in decided.new_annotations(schema_of(Annotation).names) for row in rows.to_pylist()]
+        return new, [row for rows in decided.contradictions() for row in rows.to_pylist()]
 
 
 def annotations(
     files: Files, rows: Sequence[Row], annotated: Mapping[int, Annotation], *, replace: bool = False
 ) -> list[dict[str, Any]]:
     found, _ = look(files, rows, annotated, replace=replace)
-    assert found.column_names == schema_of(Annotation).names
-    return sorted(found.to_pylist(), key=lambda row: (row["document_id"], row["coder"]))
+    return sorted(found, key=lambda row: (row["document_id"], row["coder"]))
 
 
 def contradictions(files: Files, rows: Sequence[Row], annotated: Mapping[int, Annotation]) -> list[tuple[Any, ...]]:
     _, found = look(files, rows, annotated, replace=False)
-    return [tuple(row.values()) for row in found.to_pylist()]
+    return [tuple(row.values()) for row in found]
 
 
 def plain(*rows: Annotation) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ def test_every_command_helps_with_an_example(name: str, capsys: pytest.CaptureFi
         (["report", "--root", "r"], "there are no runs under"),
         (["report", "x", "--root", "r"], "no run 'x' under"),
         (["codebooks", "kap"], "unknown codebook 'kap'"),
-        (["route", "--language", "Martian"], "language 'Martian' is not a primary language"),
+        (["route", "--language", "Martian"], "language 'martian' is not a primary language"),
         (["import", "nowhere.csv", "--root", "r", "--source", "s"], "no such file: nowhere.csv"),
         (["import", "nowhere.csv", "--root", "r", "--source", "../s"], "source '../s' is not allowed"),
         (["import", "--root", "r", "--source", "s"], "no file is named"),

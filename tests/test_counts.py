@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.group import Group
 from schemas.run import Begin, Count, CountKey, Counts, End, TableVersion
 from schemas.work import Plan, Receipt, Slice, StagedFile, Unit
-from storage.files import from_json, to_json
+from storage.files import StorageError, from_json, to_json
 
 WORDS = st.sampled_from(["", "coded", "rejected", "cap@1", "hu", "media", "no model"])
 KEYS = st.builds(CountKey, WORDS, WORDS, WORDS, WORDS, WORDS)
@@ -121,10 +121,10 @@ def test_a_file_is_readable_and_ends_with_a_line() -> None:
     ],
 )
 def test_what_is_not_the_noun_is_refused(data: bytes, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(StorageError, match=message):
         from_json(data, TableVersion)
 
 
 def test_nouns_are_checked_when_they_are_read() -> None:
-    with pytest.raises(ValueError, match="is not a primary language"):
+    with pytest.raises(StorageError, match="is not a primary language"):
         from_json(to_json(UNIT).replace(b'"hu"', b'"../x"'), Unit)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.group import DOMAINS, UNDETERMINED, Detection, Group, domain_named
+from schemas.group import DOMAINS, UNDETERMINED, Detection, Group, domain_named, primary_language
 
 DETECTION = Detection("hu", "media", "hu", 0.5, "detected", "hu", 1.0, "declared", "")
 NAMES = ["media", "social", "parlspeech", "legislative", "execspeech", "execorder", "party", "judiciary", "budget"]
@@ -45,9 +45,20 @@ def test_an_alias_names_its_domain_in_any_case_and_spacing(word: str, domain: st
     assert domain_named(word) == domain
 
 
-@pytest.mark.parametrize("word", ["", " ", "_", "newspaperish", "und", "*", "../media", "media/", "medіa"])
+@pytest.mark.parametrize("word", ["", " ", "_", "newspaperish", "*", "../media", "media/", "medіa"])
 def test_other_words_name_no_domain(word: str) -> None:
     assert domain_named(word) is None
+
+
+def test_an_undetermined_domain_can_be_named_too() -> None:
+    assert domain_named(" UND ") == "und"
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"), [("pt-BR", "pt"), ("hu", "hu"), ("nb", "no"), ("nn-NO", "no"), ("no", "no"), ("EN", "en")]
+)
+def test_the_language_of_a_tag_is_that_of_groups(tag: str, language: str) -> None:
+    assert primary_language(tag) == language
 
 
 def test_no_alias_names_two_domains() -> None:

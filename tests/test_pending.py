@@ -22,6 +22,7 @@ from storage.tables import Snapshot, snapshot
 from tests.rows import (
     DE,
     HU,
+    MODEL,
     coding,
     codings,
     document,
@@ -72,7 +73,7 @@ def pending(
 ) -> tuple[Pending, list[list[str]]]:
     """Return what is pending and the document_ids of each Slice."""
     published = (snapshot(files, "codings"), snapshot(files, "rejections"))
-    found = find_pending(files, slices, book, published, routed, "_staging/r9/pending")
+    found = find_pending(files, slices, book, published, dict.fromkeys(routed, MODEL), "_staging/r9/pending")
     return found, [read_slice(files, piece)["document_id"].to_pylist() for piece in found.slices]
 
 
@@ -98,8 +99,15 @@ def test_what_is_coded_is_settled_and_the_rest_is_listed(files: Files) -> None:
 
 def test_what_was_rejected_is_settled(files: Files) -> None:
     slices = grouped(files, (HU, BOTH))
-    publish_rejections(files, "r1", rejection("s:1"), rejection("s:2", reason="undetermined language"))
+    publish_rejections(files, "r1", rejection("s:1"), rejection("s:2", reason="non-finite scores"))
     assert pending(files, slices) == (Pending((), 2, 0, 0), [])
+
+
+def test_a_rejection_settles_only_while_its_model_is_the_one_of_the_group(files: Files) -> None:
+    slices = grouped(files, (HU, BOTH))
+    publish_rejections(files, "r1", rejection("s:1", model="other@1"), rejection("s:2"))
+    found, ids = pending(files, slices)
+    assert (ids, found.settled, found.replacing) == ([["s:1"]], 1, 0)
 
 
 def test_no_model_settles_only_while_there_is_none(files: Files) -> None:
@@ -108,13 +116,6 @@ def test_no_model_settles_only_while_there_is_none(files: Files) -> None:
     assert pending(files, slices, frozenset({DE}))[0] == Pending((), 2, 0, 0)
     found, ids = pending(files, slices, frozenset({HU}))
     assert (ids, found.settled, found.replacing) == ([["s:1"]], 1, 0)
-
-
-def test_the_newest_rejection_counts(files: Files) -> None:
-    slices = grouped(files, (HU, BOTH))
-    publish_rejections(files, "r1", rejection("s:1", reason=NO_MODEL, run="r1"), rejection("s:2", run="r1"))
-    publish_rejections(files, "r2", rejection("s:1", run="r2"), rejection("s:2", reason=NO_MODEL, run="r2"))
-    assert pending(files, slices)[1] == [["s:2"]]
 
 
 def test_a_coding_counts_more_than_any_rejection(files: Files) -> None:

@@ -86,7 +86,7 @@ def test_the_most_specific_then_the_ablest_then_the_first_by_name(preferred: tup
 def test_a_route_says_why() -> None:
     lone, crowded = Registry([card("z")]), Registry([card("z"), card("a", "dictionary", "hu en", "*")])
     assert lone.resolve(HU_MEDIA, "cap@1") == Route(HU_MEDIA, "cap@1", card("z"), "language-domain linear model")
-    reason = "language-domain linear model, before 1 less specific"
+    reason = "language-domain linear model, chosen from 2"
     assert crowded.resolve(HU_MEDIA, "cap@1") == Route(HU_MEDIA, "cap@1", card("z"), reason)
 
 

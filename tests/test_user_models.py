@@ -58,7 +58,7 @@ def models(tiny: Path, tmp_path: Path) -> Path:
 def test_a_language_model_of_the_user_codes_before_the_pooled_starter(models: Path, tmp_path: Path) -> None:
     root = imported(tmp_path)
     assert babelbeam("classify", "--root", root, "--models", str(models)) == 0
-    reason = "language transformers model, before 1 less specific"
+    reason = "language transformers model, chosen from 2"
     assert table(root, "codings", "document_id", "code", "model", "route") == [
         ("test:a1", "999", "test/tiny", reason),
         ("test:a2", "1", "test/tiny", reason),

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from models.detectors import DomainDetector, LanguageDetector, language_detector
 from schemas.document import digest
-from schemas.group import Group
+from schemas.group import Group, primary_language
 from schemas.version import check_version, code_version
 from schemas.work import Shard, Slice
 from storage.files import Files
@@ -79,7 +79,9 @@ def detect(documents: pa.Table, languages: LanguageDetector, domains: DomainDete
     language = _decide(documents, "language", *languages.detect(texts))
     domain = _decide(documents, "domain", *domains.detect(texts))
     language["language_tag"] = language["language"]
-    language["language"] = pc.utf8_lower(pc.replace_substring_regex(language["language"], "-.*", ""))
+    tags = language["language"].dictionary_encode()
+    primary = pa.array([primary_language(tag) for tag in tags.dictionary.to_pylist()], pa.string())
+    language["language"] = primary.take(tags.indices)
     rows = documents.drop_columns(["language", "domain", "source_language", "source_domain"])
     for name, column in (language | domain).items():
         rows = rows.append_column(name, column)

@@ -63,8 +63,12 @@ class ImportSettings:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What became of a Piece: ``documents`` and ``annotations`` with their ``row`` in the file, and ``rejections``."""
+    """What became of a Piece: ``documents`` and ``annotations`` with their ``row`` in the file, and ``rejections``.
 
+    ``read`` is the number of rows that the Piece had.
+    """
+
+    read: int
     documents: pa.Table
     annotations: pa.Table
     rejections: pa.Table
@@ -279,4 +283,4 @@ def admit(piece: Piece, settings: ImportSettings) -> Admitted:
     documents = _documents(kept, settings)
     annotations, unknown = _annotations(kept, documents, settings)
     rejections = pa.concat_tables([_refused_rows(piece, refused, settings), unknown])
-    return Admitted(documents, annotations, rejections)
+    return Admitted(len(piece.rows) + len(piece.bad), documents, annotations, rejections)

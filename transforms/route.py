@@ -72,9 +72,9 @@ def portion(slices: Sequence[Slice], rows: int, characters: int) -> list[tuple[S
 def _unit(book: str, slices: tuple[Slice, ...], decisions: Mapping[Group, Decision]) -> Unit:
     first = decisions[slices[0].group]
     card = first.route.card if first.route else None
-    model, revision, weights = (card.model, card.revision, card.digest) if card else ("", "", "")
+    model, revision = (card.model, card.revision) if card else ("", "")
     places = (f"{piece.grouped} {piece.row_group} {piece.rows} {piece.pending}" for piece in slices)
-    name = digest(book, model, revision, weights, first.reason, *places)[:16]
+    name = digest(book, str(card), first.reason, *places)[:16]
     found = (decisions[piece.group] for piece in slices)
     routes = tuple(decision.route.reason if decision.route else decision.detail for decision in found)
     return Unit(name, book, model, revision, slices, routes, first.reason)
@@ -120,9 +120,9 @@ def make_plan(files: Files, slices: Sequence[Slice], settings: RouteSettings, re
     counts = Counts.of([Count(CountKey("read"), sum(piece.rows for piece in ordered))])
     for book in settings.codebooks:
         decisions = {group: decide(group, book, registry) for group in {piece.group for piece in ordered}}
-        routed = frozenset(group for group, decision in decisions.items() if decision.route)
+        models = {group: decision.route.card.name for group, decision in decisions.items() if decision.route}
         pending = find_pending(
-            files, ordered, book, (codings, rejections), routed, staging(settings.run, "pending", book)
+            files, ordered, book, (codings, rejections), models, staging(settings.run, "pending", book)
         )
         units += make_units(pending.slices, book, decisions)
         counts += _counts(book, pending)

@@ -34,7 +34,7 @@ def run(options: Options) -> int:
         code = classify.run(
             classify.Options(options.root, codebook=("cap", "sentiment3"), input=(str(corpus),), source="demo"), []
         )
-    sql = QUERY.format(codings=Files(options.root).url("codings"))
+    sql = QUERY.format(codings=Files(options.root).url("codings").replace("'", "''"))
     print(f"\n$ duckdb\n{sql}")
     header, rows = ask(sql)
     print_table("answer", header, rows)
