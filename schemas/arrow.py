@@ -17,7 +17,6 @@ _TYPES: dict[Any, pa.DataType] = {
     date: pa.date32(),
     datetime: pa.timestamp("us", tz="UTC"),
     Mapping[str, str]: pa.map_(pa.string(), pa.string()),
-    Mapping[str, float]: pa.map_(pa.string(), pa.float32()),
 }
 _BY_NAME = {"year": pa.int16(), "version": pa.int16(), "row": pa.int64()}
 

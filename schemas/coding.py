@@ -1,6 +1,5 @@
 """Coding: one model's decision about one Document under one Codebook; Annotation: the same by a person."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -16,7 +15,8 @@ class Coding:
     ``code_2`` and ``code_3`` are the runners-up, null where the Codebook or the model has no more. ``score`` is the
     probability of ``code``. ``route`` says why this model was chosen. ``windows`` is the number of windows the text
     was read in, ``truncated`` whether any of it was left unread. ``text`` is there with ``--with-text`` and
-    ``probabilities`` (code to probability) with ``--probabilities``, else null. The last three are the partitions.
+    ``probabilities``, a JSON object from code to probability, with ``--probabilities``, else null. The last three are
+    the partitions.
     """
 
     document_id: str
@@ -52,7 +52,7 @@ class Coding:
     year: int | None
     run: str
     text: str | None
-    probabilities: Mapping[str, float] | None
+    probabilities: str | None
     codebook: str
     language: str
     domain: str

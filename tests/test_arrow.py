@@ -65,7 +65,7 @@ published: date32[day]
 year: int16
 run: string not null
 text: string
-probabilities: map<string, float>
+probabilities: string
 codebook: string not null
 language: string not null
 domain: string not null

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.__main__ import COMMANDS
-from tests.roots import SPEECHES, babelbeam, imported, table, write_csv
+from tests.roots import SPEECHES, babelbeam, imported, published_files, table, write_csv
 
 
 @contextmanager
@@ -16,6 +16,7 @@ def _mounted(folder: Path, options: str) -> Iterator[Path]:
     folder.mkdir(exist_ok=True)
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False)
     if done.returncode:
+        assert "CI" not in os.environ, "mounting a file system is not permitted here, and CI must not skip this"
         pytest.skip("mounting a file system is not permitted here")
     try:
         yield folder
@@ -112,6 +113,30 @@ def test_a_file_in_another_encoding_is_rejected_row_by_row_and_read_once_the_enc
     assert babelbeam(*words, "--encoding", "latin-1") == 0
     texts = table(str(tmp_path / "root"), "documents", "text")
     assert texts == [("Les élèves étudient à l'école.",), ("Les médecins soignent.",)]
+
+
+def test_a_column_of_ids_that_comes_too_late_is_not_overlooked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, root = tmp_path / "late.jsonl", str(tmp_path / "root")
+    lines = ['{"text": "A speech."}'] * 6000 + ['{"text": "Another speech.", "id": "7"}']
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert babelbeam("import", str(file), "--root", root, "--source", "s") == 1
+    assert "columns id first appear near row 5001; put a row that has every column first" in capsys.readouterr().err
+    assert table(root, "documents", "document_id") == []
+
+
+def test_damage_under_the_root_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = imported(tmp_path)
+    assert babelbeam("classify", "--root", root) == 0
+    (document,) = published_files(root, "documents")
+    Path(root, document).unlink()
+    (grouped,) = Path(root, "grouped").iterdir()
+    grouped.write_bytes(b"PAR1 damaged PAR1")
+    capsys.readouterr()
+    code, errors = _command("classify", "--root", root)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert f"cannot open {root}/{document}: No such file or directory" in errors
 
 
 def test_a_root_that_cannot_be_written_ends_with_1(tmp_path: Path) -> None:

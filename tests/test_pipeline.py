@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -192,9 +193,9 @@ def test_texts_and_probabilities_are_published_on_request(tmp_path: Path) -> Non
         root, "codings", "document_id", "text", "code", "score", "probabilities"
     ):
         assert text == texts[str(document)]
-        assert isinstance(probabilities, list)
-        assert dict(probabilities)[str(code)] == score
-        assert len(probabilities) == 21
+        vector = json.loads(str(probabilities))
+        assert vector[str(code)] == pytest.approx(score, abs=1e-6)
+        assert len(vector) == 21
 
 
 def test_a_failing_run_says_so_first_and_publishes_all_the_same(

@@ -68,6 +68,16 @@ def test_a_language_model_of_the_user_codes_before_the_pooled_starter(models: Pa
     ]
 
 
+def test_what_another_model_found_nothing_in_is_coded_when_a_model_comes(models: Path, tmp_path: Path) -> None:
+    root = imported(tmp_path)
+    assert babelbeam("classify", "--root", root) == 0
+    before = table(root, "codings", "document_id", "code", "model")
+    assert babelbeam("classify", "--root", root, "--models", str(models)) == 0
+    assert table(root, "codings", "document_id", "code", "model") == sorted([*before, ("test:a5", "3", "test/tiny")])
+    assert babelbeam("classify", "--root", root, "--models", str(models)) == 0
+    assert len(table(root, "codings", "document_id")) == len(before) + 1
+
+
 def test_routes_of_the_user_overrule_the_preference(models: Path, tmp_path: Path) -> None:
     row = {"codebook": "cap", "language": "en", "domain": "media", "model": "babelbeam/cap-dictionary"}
     lines = "".join(f'{key} = "{value}"\n' for key, value in row.items())

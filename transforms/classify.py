@@ -1,5 +1,6 @@
 """Classify: the texts of a Unit through its model; codings, rejections and a Receipt in the staging area."""
 
+import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator
@@ -78,10 +79,9 @@ def _ranked(probabilities: NDArray[np.float32], codes: tuple[str, ...]) -> dict[
 
 
 def _vectors(probabilities: NDArray[np.float32], codes: tuple[str, ...]) -> pa.Array:
-    rows, width = probabilities.shape
-    keys = pa.DictionaryArray.from_arrays(np.tile(np.arange(width, dtype=np.int32), rows), list(codes))
-    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
-    return pa.MapArray.from_arrays(offsets, keys.cast(pa.string()), pa.array(probabilities.ravel(), pa.float32()))
+    """Return each row as a JSON object from code to probability, to six decimals: flat, as CSV and Stata take it."""
+    rounded = probabilities.astype(np.float64).round(6).tolist()
+    return pa.array([json.dumps(dict(zip(codes, row, strict=True))) for row in rounded], pa.string())
 
 
 def codings(rows: pa.Table, found: Prediction, classifier: Classifier, settings: ClassifySettings) -> pa.Table:
@@ -106,9 +106,8 @@ def codings(rows: pa.Table, found: Prediction, classifier: Classifier, settings:
     columns["truncated"] = pa.array(found.truncated, pa.bool_())
     if not settings.with_text:
         columns["text"] = pa.nulls(size, pa.string())
-    kind = schema.field("probabilities").type
     wanted = settings.probabilities
-    columns["probabilities"] = _vectors(found.probabilities, card.codes) if wanted else pa.nulls(size, kind)
+    columns["probabilities"] = _vectors(found.probabilities, card.codes) if wanted else pa.nulls(size, pa.string())
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
