@@ -1,6 +1,6 @@
 """Peak memory of import, of classify and of a second classify that finds all settled, as the corpus grows tenfold.
 
-growth = the largest peak at the larger size / the largest at the smaller.
+growth = the peak of import and first classify at the larger size / the same at the smaller; again = that of the second.
 """
 
 import argparse
@@ -28,8 +28,9 @@ def main() -> None:
     found = [peaks(count) for count in counts]
     rows = [(f"{count:,}", *peak) for count, peak in zip(counts, found, strict=True)]
     table(("texts", "import MiB", "classify MiB", "again MiB"), rows)
-    smaller, larger = (max(peak) for peak in found)
-    last_line(smaller=counts[0], larger=counts[1], growth=larger / smaller)
+    (*smaller, smaller_again), (*larger, larger_again) = found
+    growth, again = max(larger) / max(smaller), larger_again / smaller_again
+    last_line(smaller=counts[0], larger=counts[1], growth=growth, again=again)
 
 
 if __name__ == "__main__":

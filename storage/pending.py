@@ -12,7 +12,7 @@ from schemas.work import Slice
 from storage.files import Files
 from storage.query import arrow, query, scalar
 from storage.shards import read_slice
-from storage.tables import Snapshot, dataset
+from storage.tables import Snapshot, stream
 
 _GROUPED = pa.schema(
     [pa.field("slice", pa.int32()), pa.field("document_id", pa.string()), pa.field("version", pa.int16())]
@@ -88,10 +88,9 @@ def find_pending(
     Where only some rows of a Slice are pending, a file in the folder ``lists`` names them by document_id and version.
     """
     codings, rejections = published
-    coded, rejected = (
-        dataset(files, codings.where(codebook=codebook)),
-        dataset(files, rejections.where(step="classify")),
-    )
+    coded = stream(files, codings.where(codebook=codebook), ["document_id", "version", "language", "domain"])
+    names = ["document_id", "version", "language", "domain", "codebook", "detail"]
+    rejected = stream(files, rejections.where(step="classify"), names)
     reader = pa.RecordBatchReader.from_batches(_GROUPED, _grouped_rows(files, slices))
     with query(incoming=reader, slices=_slice_table(slices, models), codings=coded, rejections=rejected) as connection:
         connection.execute("CREATE TABLE grouped AS SELECT * FROM incoming")

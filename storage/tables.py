@@ -134,6 +134,12 @@ def dataset(files: Files, part: Snapshot) -> ds.Dataset:
     )
 
 
+def stream(files: Files, part: Snapshot, columns: list[str]) -> pa.RecordBatchReader:
+    """Return some columns of a snapshot as a stream that reads hardly ahead and can be read once."""
+    scanner = dataset(files, part).scanner(columns, batch_size=10_000, batch_readahead=2, fragment_readahead=1)
+    return scanner.to_reader()
+
+
 def check_places(files: Files, staged: Sequence[StagedFile]) -> None:
     """Raise LostFile unless each staged file is still staged or in its final place already."""
     for file in staged:
