@@ -14,15 +14,6 @@ EXPECTED_REASONS = (NO_MODEL, NO_TERM)
 """Reasons that say what the models cannot do, not that something is wrong with the rows."""
 
 
-class Rejected(Exception):
-    """A row that a step cannot process: raised where one row is looked at, and made a Rejection by its step."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
-
-
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """A row that a step could not process; one row of the ``rejections`` table, whose partition is ``step``.

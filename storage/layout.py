@@ -7,7 +7,6 @@ STAGING = "_staging"
 RUNS = "runs"
 CLAIMS = "runs/_claims"
 GROUPED = "grouped"
-MODELS = "models"
 
 
 def partition_folder(table: str, partition: Mapping[str, str]) -> str:
