@@ -11,7 +11,7 @@ import pyarrow as pa
 from storage.files import StorageError
 
 _STORAGE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InternalException, duckdb.InvalidInputException)
-MEMORY = "256MB"
+MEMORY = "160MB"
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def query(**relations: Any) -> Iterator[duckdb.DuckDBPyConnection]:
         duckdb.connect(f"{spill}/query.duckdb") as connection,
     ):
         connection.execute(
-            f"SET memory_limit='{MEMORY}'; SET temp_directory='{spill}'; SET preserve_insertion_order=false"
+            f"SET memory_limit='{MEMORY}'; SET temp_directory='{spill}'; SET preserve_insertion_order=false; SET threads=1"
         )
         for name, relation in relations.items():
             connection.register(name, relation)
