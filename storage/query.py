@@ -24,9 +24,8 @@ def query(**relations: Any) -> Iterator[duckdb.DuckDBPyConnection]:
         tempfile.TemporaryDirectory(prefix="babelbeam-") as spill,
         duckdb.connect(f"{spill}/query.duckdb") as connection,
     ):
-        connection.execute(
-            f"SET memory_limit='{MEMORY}'; SET temp_directory='{spill}'; SET preserve_insertion_order=false; SET threads=1"
-        )
+        connection.execute(f"SET memory_limit='{MEMORY}'; SET temp_directory='{spill}'")
+        connection.execute("SET preserve_insertion_order=false; SET threads=1")  # each thread has buffers of its own
         for name, relation in relations.items():
             connection.register(name, relation)
         try:
