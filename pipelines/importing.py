@@ -67,17 +67,7 @@ class ColumnFlags:
 
     def names(self) -> ColumnNames:
         """Return the columns named."""
-        return ColumnNames(
-            self.id_column,
-            self.text_column,
-            self.title_column,
-            self.url_column,
-            self.date_column,
-            self.year_column,
-            self.language_column,
-            self.domain_column,
-            self.code_column,
-        )
+        return ColumnNames(**{name.removesuffix("_column"): column for name, column in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -126,10 +116,10 @@ def _settings(options: Options, file: str, columns: ColumnNames, claim: Claim) -
         run=claim.run,
         gathered=claim.begin.started,
         columns=columns,
-        codebook=codebook(options.code_codebook).id if columns.code else None,
+        codebook=options.code_codebook if columns.code else None,
         coder=options.coder,
-        source_language=normalise_language(options.language) if options.language else None,
-        source_domain=domain_named(options.domain) if options.domain else None,
+        source_language=options.language,
+        source_domain=options.domain,
         max_characters=options.max_characters,
     )
 

@@ -1,4 +1,4 @@
-"""The Arrow schema of each noun, derived from its dataclass."""
+"""The Arrow schema of each noun, derived from its dataclass, and tables of it."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -39,3 +39,10 @@ def schema_of(noun: type) -> pa.Schema:
         kind, nullable = _arrow_type(hints[column.name])
         columns.append(pa.field(column.name, _BY_NAME.get(column.name, kind), nullable))
     return pa.schema(columns)
+
+
+def table_of(noun: type, rows: int, columns: Mapping[str, Any], **constants: str | int | None) -> pa.Table:
+    """Return the Arrow table of a noun from its columns and from the values that are the same in all ``rows`` rows."""
+    schema = schema_of(noun)
+    same = {name: pa.array([value] * rows, schema.field(name).type) for name, value in constants.items()}
+    return pa.table({name: (same | {**columns})[name] for name in schema.names}, schema=schema)

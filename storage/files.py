@@ -172,7 +172,7 @@ class Files:
             except FileExistsError:
                 return False
             finally:
-                if os.path.exists(temporary):  # noqa: PTH110 - these are plain paths
+                with suppress(FileNotFoundError):
                     os.remove(temporary)  # noqa: PTH107 - these are plain paths
             return True
 

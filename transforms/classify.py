@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.classifier import Classifier, Prediction
 from models.pool import ModelPool
 from models.registry import Registry, open_registry
-from schemas.arrow import schema_of
+from schemas.arrow import table_of
 from schemas.codebook import codebook
 from schemas.coding import Coding
 from schemas.run import Count, CountKey, Counts, Rejection
@@ -90,17 +90,6 @@ def codings(rows: pa.Table, found: Prediction, classifier: Classifier, settings:
     columns = {name: rows[name] for name in (*_KEPT, "route")}
     columns |= _ranked(found.probabilities, card.codes)
     labels = {code: codebook(card.codebook).label(code) for code in card.codes}
-    constants = {
-        "model": card.model,
-        "revision": card.revision,
-        "codebook": codebook(card.codebook).id,
-        "segment": "document",
-        "parent_id": None,
-        "sequence": 0,
-        "run": settings.run,
-    }
-    schema = schema_of(Coding)
-    columns |= {name: pa.array([value] * size, schema.field(name).type) for name, value in constants.items()}
     columns["label"] = pa.array([labels[code] for code in columns["code"].to_pylist()], pa.string())
     columns["windows"] = pa.array(found.windows, pa.int32())
     columns["truncated"] = pa.array(found.truncated, pa.bool_())
@@ -108,18 +97,26 @@ def codings(rows: pa.Table, found: Prediction, classifier: Classifier, settings:
         columns["text"] = pa.nulls(size, pa.string())
     wanted = settings.probabilities
     columns["probabilities"] = _vectors(found.probabilities, card.codes) if wanted else pa.nulls(size, pa.string())
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    return table_of(
+        Coding,
+        size,
+        columns,
+        model=card.model,
+        revision=card.revision,
+        codebook=codebook(card.codebook).id,
+        segment="document",
+        parent_id=None,
+        sequence=0,
+        run=settings.run,
+    )
 
 
 def rejections(rows: pa.Table, book: str, reasons: list[str], run: str) -> pa.Table:
     """Return the Rejections of rows, each with its own reason and, from its column ``route``, its detail."""
-    size = rows.num_rows
-    schema = schema_of(Rejection)
-    constants = {"file": None, "row": None, "codebook": book, "run": run, "step": _STEP}
-    columns = {name: pa.array([value] * size, schema.field(name).type) for name, value in constants.items()}
-    columns |= {name: rows[name] for name in ("document_id", "version", "id", "language", "domain")}
+    columns = {name: rows[name] for name in ("document_id", "version", "id", "language", "domain")}
     columns |= {"reason": pa.array(reasons, pa.string()), "detail": rows["route"]}
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    nothing = dict.fromkeys(("file", "row"))
+    return table_of(Rejection, rows.num_rows, columns, codebook=book, run=run, step=_STEP, **nothing)
 
 
 def _counts(outcome: str, rows: pa.Table, book: str, reason: str | None = None) -> Iterator[Count]:

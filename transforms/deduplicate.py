@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from schemas.arrow import schema_of
+from schemas.arrow import schema_of, table_of
 from schemas.coding import Annotation
 from schemas.run import Count, CountKey, Counts, Duplicate, Rejection
 from storage.files import Files
@@ -78,40 +78,30 @@ def rejection_counts(rejections: pa.Table) -> Counts:
     return Counts.of(Count(CountKey(outcomes[row["step"]], reason=row["reason"]), row["count_all"]) for row in rows)
 
 
-def _constants(rows: int, schema: pa.Schema, **values: str | int | None) -> dict[str, pa.Array]:
-    return {name: pa.array([value] * rows, schema.field(name).type) for name, value in values.items()}
-
-
 def duplicates(verdicts: pa.Table, run: str, source: str) -> pa.Table:
     """Return the Duplicates among the verdicts."""
     rows = verdicts.filter(pc.equal(verdicts["verdict"], "duplicate")).rename_columns({"earlier": "duplicate_of"})
-    schema = schema_of(Duplicate)
-    columns = _constants(rows.num_rows, schema, run=run, source=source)
-    columns |= {name: rows[name] for name in ("document_id", "file", "row", "duplicate_of")}
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    columns = {name: rows[name] for name in ("document_id", "file", "row", "duplicate_of")}
+    return table_of(Duplicate, rows.num_rows, columns, run=run, source=source)
 
 
 def refusals(verdicts: pa.Table, run: str, *, replace: bool) -> pa.Table:
     """Return the Rejections of rows whose id is known with another text; with ``replace`` only of repeated ones."""
     kinds = pa.array(["repeated"] if replace else ["repeated", "changed"])
     rows = verdicts.filter(pc.is_in(verdicts["verdict"], kinds))
-    schema = schema_of(Rejection)
-    nothing = dict.fromkeys(("version", "id", "codebook", "language", "domain"))
-    columns = _constants(rows.num_rows, schema, run=run, step=_STEP, **nothing)
-    columns |= {name: rows[name] for name in ("document_id", "file", "row")}
+    columns = {name: rows[name] for name in ("document_id", "file", "row")}
     columns["reason"] = pc.if_else(pc.equal(rows["verdict"], "repeated"), REPEATED, CHANGED)
     columns["detail"] = pc.binary_join_element_wise("the other text:", rows["earlier"], " ")
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    nothing = dict.fromkeys(("version", "id", "codebook", "language", "domain"))
+    return table_of(Rejection, rows.num_rows, columns, run=run, step=_STEP, **nothing)
 
 
 def contradicting(rows: pa.Table, run: str) -> pa.Table:
     """Return the Rejections of codes that contradict what the same coder has said of the document before."""
-    schema = schema_of(Rejection)
-    nothing = dict.fromkeys(("version", "id", "language", "domain"))
-    columns = _constants(rows.num_rows, schema, run=run, step="annotate", reason=RECODED, **nothing)
-    columns |= {name: rows[name] for name in ("document_id", "file", "row", "codebook")}
+    columns = {name: rows[name] for name in ("document_id", "file", "row", "codebook")}
     columns["detail"] = pc.binary_join_element_wise(rows["code"], "here, but before:", rows["kept"], " ")
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    nothing = dict.fromkeys(("version", "id", "language", "domain"))
+    return table_of(Rejection, rows.num_rows, columns, run=run, step="annotate", reason=RECODED, **nothing)
 
 
 def accepted(documents: pa.Table, first: int, verdicts: pa.Table, *, replace: bool) -> pa.Table:
